@@ -1,0 +1,248 @@
+"""Settings: read once from the environment and `.env`, checked, and given to `create_app` as plain values.
+
+Every setting is listed, with its default and meaning, in `.env.example`; a test holds the two together.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+from urllib.parse import quote, urlsplit
+from zoneinfo import ZoneInfo
+
+from dotenv import dotenv_values
+
+ROOT = Path(__file__).resolve().parent
+LANGUAGES = ("ru", "en")
+UNSAFE_KEYS = frozenset({"", "secret", "changeme", "change-me", "dev", "development", "test", "password"})
+SHORTEST_KEY = 32
+
+
+class SettingsError(Exception):
+    """One or more settings are missing or unsafe; `lines` has one clear line for each."""
+
+    def __init__(self, lines: list[str]):
+        super().__init__("\n".join(lines))
+        self.lines = lines
+
+
+@dataclass(frozen=True)
+class Settings:
+    """All settings, as typed values. The environment's name of each is its name in capitals."""
+
+    environment: str = "local"  # local | production
+    instance_path: Path = ROOT / "instance"
+    secret_key: str = field(default="", repr=False)
+    public_url: str = ""
+    web_host: str = "127.0.0.1"
+    web_port: int = 8000
+    web_workers: int = 2
+    workers: int = 2
+    database_url: str = field(default="", repr=False)
+    redis_url: str = field(default="", repr=False)
+    mail_server: str = ""
+    mail_port: int = 0
+    mail_security: str = ""  # none | starttls | tls
+    mail_username: str = ""
+    mail_password: str = field(default="", repr=False)
+    mail_sender: str = ""
+    mail_ca_file: str = ""
+    mail_local_name: str = "localhost"
+    mail_timeout: float = 30.0
+    mail_final_timeout: float = 600.0
+    inbox_host: str = "127.0.0.1"
+    inbox_smtp_port: int = 1025
+    inbox_web_port: int = 8025
+    default_language: str = "ru"
+    default_time_zone: str = "Europe/Moscow"
+    proxy_count: int = 0
+    log_level: str = "INFO"
+    tick_seconds: int = 3
+
+    @property
+    def production(self) -> bool:
+        return self.environment == "production"
+
+    @property
+    def embedded_database(self) -> bool:
+        return not self.database_url
+
+    @property
+    def embedded_redis(self) -> bool:
+        return not self.redis_url
+
+    @property
+    def embedded_inbox(self) -> bool:
+        return not self.mail_server
+
+    @property
+    def redis_socket(self) -> Path:
+        """The embedded server's unix socket."""
+        return self.instance_path / "redis" / "redis.sock"
+
+    @property
+    def journal_path(self) -> Path:
+        """Where senders keep their journals (one file each)."""
+        return self.instance_path / "journal"
+
+    def flask(self) -> dict[str, object]:
+        """The mapping that Flask and its extensions read."""
+        return {
+            "SETTINGS": self,
+            "SECRET_KEY": self.secret_key,
+            "SQLALCHEMY_DATABASE_URI": self.database_url or f"sqlite:///{self.instance_path}/mailservice.db",
+            "REDIS_URL": self.redis_url or f"unix://{quote(str(self.redis_socket))}",
+            "SESSION_COOKIE_HTTPONLY": True,
+            "SESSION_COOKIE_SAMESITE": "Lax",
+            "SESSION_COOKIE_SECURE": self.https,
+            "SESSION_COOKIE_NAME": "__Host-session" if self.https else "session",
+            "REMEMBER_COOKIE_DURATION": 14 * 24 * 3600,
+            "REMEMBER_COOKIE_HTTPONLY": True,
+            "REMEMBER_COOKIE_SAMESITE": "Lax",
+            "REMEMBER_COOKIE_SECURE": self.https,
+            "REMEMBER_COOKIE_NAME": "__Host-remember" if self.https else "remember",
+            "WTF_CSRF_TIME_LIMIT": None,  # as long as the session: a form left open overnight loses nothing
+            "MAX_CONTENT_LENGTH": 16 * 1024 * 1024,
+            "MAX_FORM_MEMORY_SIZE": 4 * 1024 * 1024,
+            "BOOTSTRAP_SERVE_LOCAL": True,
+            "BABEL_DEFAULT_LOCALE": self.default_language,
+            "BABEL_DEFAULT_TIMEZONE": self.default_time_zone,
+            "BABEL_TRANSLATION_DIRECTORIES": "translations",
+        }
+
+    @property
+    def https(self) -> bool:
+        return urlsplit(self.public_url).scheme == "https"
+
+
+def load(environ: Mapping[str, str] | None = None) -> Settings:
+    """Settings from `environ` (by default the process environment over `.env`).
+
+    Raises SettingsError with a line for each value that is missing, malformed or unsafe.
+    """
+    if environ is None:
+        environ = {k: v for k, v in dotenv_values(ROOT / ".env").items() if v is not None} | dict(os.environ)
+    problems: list[str] = []
+    values = _parse(environ, problems)
+    settings = _with_defaults(Settings(**values))  # type: ignore[arg-type]
+    problems += _problems(settings)
+    if problems:
+        raise SettingsError(problems)
+    return settings if settings.secret_key else _with_local_key(settings)
+
+
+def _parse(environ: Mapping[str, str], problems: list[str]) -> dict[str, object]:
+    """The given settings turned into the types of their fields; what is empty counts as not given."""
+    values: dict[str, object] = {}
+    for f in fields(Settings):
+        text = environ.get(f.name.upper(), "").strip()
+        if not text:
+            continue
+        try:
+            values[f.name] = _PARSERS[str(f.type)](text)
+        except ValueError:
+            problems.append(f"{f.name.upper()}: “{text}” is not {_KINDS[str(f.type)]}.")
+    return values
+
+
+_PARSERS = {"str": str, "int": int, "float": float, "Path": lambda text: Path(text).expanduser().resolve()}
+_KINDS = {"int": "a whole number", "float": "a number", "Path": "a path", "str": "a text"}
+
+
+def _with_defaults(s: Settings) -> Settings:
+    """Values that follow from others: the inbox as mail server, ports by security, the driver of a URL."""
+    changes: dict[str, object] = {
+        "database_url": normalise_database_url(s.database_url),
+        "public_url": (s.public_url or f"http://{s.web_host}:{s.web_port}").rstrip("/"),
+        "mail_sender": s.mail_sender or ("" if s.mail_server else "Mailservice <mailservice@example.org>"),
+    }
+    if s.mail_server:
+        changes["mail_security"] = s.mail_security or "starttls"
+        ports = {"none": 25, "starttls": 587, "tls": 465}
+        changes["mail_port"] = s.mail_port or ports.get(str(changes["mail_security"]), 0)
+    else:
+        changes |= {"mail_security": "none", "mail_port": s.inbox_smtp_port}
+    return replace(s, **changes)  # type: ignore[arg-type]
+
+
+def normalise_database_url(url: str) -> str:
+    """`postgres://` and `postgresql://` mean psycopg 3 here, whatever SQLAlchemy's default is."""
+    for prefix in ("postgres://", "postgresql://"):
+        if url.startswith(prefix):
+            return "postgresql+psycopg://" + url[len(prefix) :]
+    return url
+
+
+def _problems(s: Settings) -> list[str]:
+    """One line for each value that cannot be used."""
+    lines = []
+    if s.environment not in {"local", "production"}:
+        lines.append(f"ENVIRONMENT: “{s.environment}” is neither “local” nor “production”.")
+    if s.database_url and not s.database_url.startswith(("sqlite:", "postgresql+psycopg:")):
+        lines.append("DATABASE_URL: only sqlite:// and postgresql:// are supported.")
+    if s.redis_url and not s.redis_url.startswith(("redis://", "rediss://", "unix://")):
+        lines.append("REDIS_URL: must start with redis://, rediss:// or unix://.")
+    if s.mail_security not in {"none", "starttls", "tls"}:
+        lines.append(f"MAIL_SECURITY: “{s.mail_security}” is not one of none, starttls, tls.")
+    if s.mail_server and not s.mail_sender:
+        lines.append("MAIL_SENDER: is required with MAIL_SERVER, for example: Shop <news@shop.example>.")
+    if s.mail_ca_file and not Path(s.mail_ca_file).is_file():
+        lines.append(f"MAIL_CA_FILE: there is no file “{s.mail_ca_file}”.")
+    if s.default_language not in LANGUAGES:
+        lines.append(f"DEFAULT_LANGUAGE: “{s.default_language}” is not one of {', '.join(LANGUAGES)}.")
+    if urlsplit(s.public_url).scheme not in {"http", "https"} or not urlsplit(s.public_url).netloc:
+        lines.append(
+            "PUBLIC_URL: must be an http:// or https:// address, for example https://mail.shop.example."
+        )
+    try:
+        ZoneInfo(s.default_time_zone)
+    except (KeyError, ValueError, OSError):
+        lines.append(f"DEFAULT_TIME_ZONE: “{s.default_time_zone}” is not an IANA zone.")
+    for name in ("web_port", "mail_port", "inbox_smtp_port", "inbox_web_port"):
+        if not 0 < getattr(s, name) < 65536:
+            lines.append(f"{name.upper()}: must be between 1 and 65535.")
+    for name in ("web_workers", "workers", "tick_seconds", "mail_timeout", "mail_final_timeout"):
+        if not getattr(s, name) > 0:
+            lines.append(f"{name.upper()}: must be above zero.")
+    return lines + (_production_problems(s) if s.production else [])
+
+
+def _production_problems(s: Settings) -> list[str]:
+    """What is tolerable on one's own machine and not before customers."""
+    lines = []
+    if not s.secret_key:
+        lines.append("SECRET_KEY: is required in production; make one: openssl rand -hex 32")
+    elif s.secret_key.lower() in UNSAFE_KEYS or len(s.secret_key) < SHORTEST_KEY:
+        lines.append(
+            f"SECRET_KEY: is too easy to guess; take {SHORTEST_KEY} characters: openssl rand -hex 32"
+        )
+    if not s.mail_server:
+        lines.append("MAIL_SERVER: is required in production; the local inbox delivers to nobody.")
+    if s.mail_server and s.mail_security == "none" and s.mail_username:
+        lines.append("MAIL_SECURITY: “none” would send MAIL_PASSWORD in the clear.")
+    if not s.https:
+        lines.append("PUBLIC_URL: must be an https:// address in production.")
+    return lines
+
+
+def _with_local_key(s: Settings) -> Settings:
+    """A key of this installation's own, made once and kept in the instance folder."""
+    path = s.instance_path / "secret_key"
+    s.instance_path.mkdir(parents=True, exist_ok=True)
+    if not path.exists():
+        _write_once(path, secrets.token_hex(32))
+    return replace(s, secret_key=path.read_text().strip())
+
+
+def _write_once(path: Path, text: str) -> None:
+    """Several processes start at once: the file appears whole, and the first one's stays."""
+    draft = path.with_name(f"{path.name}.{os.getpid()}")
+    draft.touch(mode=0o600)
+    draft.write_text(text)
+    with contextlib.suppress(FileExistsError):
+        os.link(draft, path)
+    draft.unlink()

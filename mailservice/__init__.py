@@ -1,0 +1,1 @@
+"""A self-hosted mailing service: clients, messages, mailings, and an account of every single letter."""

@@ -1,0 +1,37 @@
+"""Rows. One file each; importing this package makes all of them known to the metadata."""
+
+from mailservice.models.attempt import Attempt, AttemptStatus, Reason
+from mailservice.models.batch import Batch
+from mailservice.models.breaker import Breaker
+from mailservice.models.client import Client
+from mailservice.models.delivery import Delivery
+from mailservice.models.event import Event
+from mailservice.models.mailing import Mailing, MailingStatus, Periodicity, mailing_clients
+from mailservice.models.message import Message
+from mailservice.models.post import Post
+from mailservice.models.result import Result, State
+from mailservice.models.suppression import Suppression, SuppressionReason
+from mailservice.models.user import Role, User
+
+__all__ = [
+    "Attempt",
+    "AttemptStatus",
+    "Batch",
+    "Breaker",
+    "Client",
+    "Delivery",
+    "Event",
+    "Mailing",
+    "MailingStatus",
+    "Message",
+    "Periodicity",
+    "Post",
+    "Reason",
+    "Result",
+    "Role",
+    "State",
+    "Suppression",
+    "SuppressionReason",
+    "User",
+    "mailing_clients",
+]

@@ -1,0 +1,31 @@
+"""A client: a person who receives mail."""
+
+from datetime import datetime
+
+from sqlalchemy import ForeignKey, Index, String, Text, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column
+
+from mailservice import clock
+from mailservice.database import Key, Model
+
+
+class Client(Model):
+    """`email` is kept as given; `email_normalised` is what uniqueness and suppressions compare."""
+
+    __tablename__ = "clients"
+    __table_args__ = (
+        UniqueConstraint("owner_id", "email_normalised"),
+        UniqueConstraint("id", "owner_id"),
+        Index("ix_clients_owner_id_full_name", "owner_id", "full_name"),
+        # Deliveries remember a client by id after it is gone: an id is never given twice.
+        {"sqlite_autoincrement": True},
+    )
+
+    id: Mapped[Key]
+    owner_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"))
+    email: Mapped[str] = mapped_column(String(320))
+    email_normalised: Mapped[str] = mapped_column(String(320), index=True)
+    full_name: Mapped[str] = mapped_column(String(200), default="")
+    comment: Mapped[str] = mapped_column(Text, default="")
+    created_at: Mapped[datetime] = mapped_column(default=clock.now)
+    updated_at: Mapped[datetime] = mapped_column(default=clock.now, onupdate=clock.now)

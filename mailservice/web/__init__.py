@@ -1,0 +1,34 @@
+"""The pages: one folder per feature."""
+
+from flask import Flask
+
+from mailservice.web import (
+    auth,
+    clients,
+    errors,
+    filters,
+    health,
+    home,
+    mailings,
+    messages,
+    reports,
+    unsubscribe,
+)
+
+BLUEPRINTS = (
+    home.blueprint,
+    auth.blueprint,
+    mailings.blueprint,
+    messages.blueprint,
+    clients.blueprint,
+    reports.blueprint,
+    unsubscribe.blueprint,
+    health.blueprint,
+)
+
+
+def init_app(app: Flask) -> None:
+    for blueprint in BLUEPRINTS:
+        app.register_blueprint(blueprint)
+    errors.init_app(app)
+    filters.init_app(app)

@@ -1,0 +1,5 @@
+"""Pages of the feature `auth`."""
+
+from flask import Blueprint
+
+blueprint = Blueprint("auth", __name__, url_prefix="/auth")

@@ -1,0 +1,7 @@
+"""Template filters and names that every page knows."""
+
+from flask import Flask
+
+
+def init_app(app: Flask) -> None:
+    pass

@@ -1,0 +1,63 @@
+"""Closed by default: a view is for signed-in people unless it is marked `@public`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from flask import Flask, Response, current_app, request
+from flask_login import current_user
+from sqlalchemy import select
+
+from mailservice.database import db
+from mailservice.extensions import login_manager
+from mailservice.models import User
+
+View = TypeVar("View", bound=Callable[..., Any])
+
+PUBLIC_ENDPOINTS = frozenset({"static", "bootstrap.static"})
+CONTENT_SECURITY_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; "
+    "connect-src 'self'; frame-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
+
+
+def public(view: View) -> View:
+    """Marks a view that answers anybody."""
+    view.is_public = True  # type: ignore[attr-defined]
+    return view
+
+
+def is_public(app: Flask, endpoint: str) -> bool:
+    return endpoint in PUBLIC_ENDPOINTS or getattr(app.view_functions[endpoint], "is_public", False)
+
+
+def init_app(app: Flask) -> None:
+    app.before_request(_close_doors)
+    app.after_request(_add_headers)
+    login_manager.login_view = "auth.sign_in"
+    login_manager.session_protection = None  # the session key in the cookie already answers for itself
+
+
+@login_manager.user_loader
+def _load_user(session_key: str) -> User | None:
+    return db.session.scalars(select(User).where(User.session_key == session_key)).one_or_none()
+
+
+def _close_doors() -> Any:
+    """Before any view: nobody passes a door that is not marked. An unknown address is a plain 404."""
+    if request.endpoint is None or is_public(current_app, request.endpoint):
+        return None
+    return None if current_user.is_authenticated else login_manager.unauthorized()
+
+
+def _add_headers(response: Response) -> Response:
+    """A page that needs another policy (a framed preview) sets its own before this."""
+    headers = response.headers
+    headers.setdefault("Content-Security-Policy", CONTENT_SECURITY_POLICY)
+    headers.setdefault("X-Content-Type-Options", "nosniff")
+    headers.setdefault("Referrer-Policy", "same-origin")
+    headers.setdefault("Cross-Origin-Opener-Policy", "same-origin")
+    if current_app.config["SETTINGS"].https:
+        headers.setdefault("Strict-Transport-Security", "max-age=31536000")
+    return response

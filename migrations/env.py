@@ -1,0 +1,45 @@
+"""Alembic's environment: migrations run on the application's own engine."""
+
+import sqlalchemy as sa
+from alembic import context
+from flask import current_app
+
+from mailservice.database import Model, UtcDateTime
+
+
+def render_item(kind: str, item: object, _: object) -> str | bool:
+    """Migrations outlive our classes: they name SQLAlchemy's types only."""
+    return "sa.DateTime(timezone=True)" if kind == "type" and isinstance(item, UtcDateTime) else False
+
+
+def skip_empty(_context: object, _revision: object, directives: list) -> None:
+    """`flask db migrate` writes no migration where nothing has changed."""
+    if context.config.cmd_opts and getattr(context.config.cmd_opts, "autogenerate", False):
+        if directives[0].upgrade_ops.is_empty():
+            directives[:] = []
+
+
+def run() -> None:
+    db = current_app.extensions["migrate"].db
+    with db.engine.connect() as connection:
+        context.configure(
+            connection=connection,
+            target_metadata=Model.metadata,
+            render_item=render_item,
+            process_revision_directives=skip_empty,
+            **current_app.extensions["migrate"].configure_args,
+        )
+        if connection.dialect.name == "sqlite":
+            # Batch operations rebuild tables: a foreign key that is enforced meanwhile would drop rows.
+            connection.exec_driver_sql("PRAGMA foreign_keys = OFF")
+            connection.rollback()
+        with context.begin_transaction():
+            context.run_migrations()
+        if connection.dialect.name == "sqlite":
+            connection.rollback()
+            connection.execute(sa.text("PRAGMA foreign_keys = ON"))
+
+
+if context.is_offline_mode():
+    raise SystemExit("offline migrations are not supported; run `flask db upgrade`")
+run()

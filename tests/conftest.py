@@ -1,0 +1,231 @@
+"""The ground the tests stand on: an app on each database, clean before every test, and real servers.
+
+A test that asks for `app` (or for anything built on it) runs twice: on SQLite and on PostgreSQL. Servers and
+apps live as long as the session and start when first asked for; rows, keys and files go between the tests.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import contextvars
+import functools
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from redis import Redis
+
+from config import Settings, load
+from tests import servers
+
+if TYPE_CHECKING:
+    from tests.faults.mail_server import MailServer
+
+DATABASES = ("sqlite", "postgresql")
+SECRET_KEY = "a key for tests only, long enough for everyone"
+
+
+class Browser(FlaskClient):
+    """Flask's test client, each of whose requests has an app context of its own, as in a real server.
+
+    Otherwise a request would share the test's context, and with it `g`, the session and the signed-in user.
+    """
+
+    def open(self, *args: Any, **kwargs: Any) -> Any:
+        from mailservice.database import db
+
+        try:
+            return contextvars.Context().run(functools.partial(super().open, *args, **kwargs))
+        finally:
+            with contextlib.suppress(RuntimeError):  # a test without an app context has no session
+                db.session.rollback()  # what the test holds is read again: the request may have changed it
+
+
+@dataclass
+class Installation:
+    """An app on one database, made once; `clean` brings it back to its first state."""
+
+    app: Flask
+    settings: Settings
+    clean: Callable[[], None]
+
+
+@pytest.fixture(scope="session")
+def postgresql_server() -> Iterator[str]:
+    with servers.postgresql() as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def redis_url() -> Iterator[str]:
+    with servers.valkey() as url:
+        yield url
+
+
+@pytest.fixture
+def redis(redis_url: str) -> Iterator[Redis]:
+    """The test's own connection to an empty Valkey."""
+    with contextlib.closing(Redis.from_url(redis_url)) as connection:
+        connection.flushall()
+        yield connection
+
+
+@pytest.fixture(scope="session")
+def mail_port() -> int:
+    """The port that the apps take for their mail server's; nobody listens there unless `mail_server` is asked for."""
+    return servers.free_ports()[0]
+
+
+@pytest.fixture
+def mail_server(mail_port: int) -> Iterator[MailServer]:
+    """A mail server that does what the test tells it; the app sends there."""
+    from tests.faults.mail_server import MailServer
+
+    with MailServer(port=mail_port) as server:
+        yield server
+
+
+@pytest.fixture(params=DATABASES)
+def database(request: pytest.FixtureRequest) -> str:
+    """The name of the database that this run of the test is on."""
+    return request.param
+
+
+@pytest.fixture(scope="session")
+def make_settings(
+    tmp_path_factory: pytest.TempPathFactory, redis_url: str, mail_port: int
+) -> Callable[..., Settings]:
+    """Makes Settings for tests from values given by their environment names."""
+
+    def make(**values: object) -> Settings:
+        environ = {
+            "INSTANCE_PATH": str(tmp_path_factory.mktemp("instance")),
+            "SECRET_KEY": SECRET_KEY,
+            "REDIS_URL": redis_url,
+            "MAIL_SERVER": "127.0.0.1",
+            "MAIL_PORT": str(mail_port),
+            "MAIL_SECURITY": "none",
+            "MAIL_SENDER": "Mailservice <mailservice@example.org>",
+        }
+        return load(environ | {name: str(value) for name, value in values.items()})
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def installations() -> dict[str, Installation]:
+    """The apps made so far, by database."""
+    return {}
+
+
+@pytest.fixture
+def installation(
+    request: pytest.FixtureRequest,
+    database: str,
+    make_settings: Callable[..., Settings],
+    installations: dict[str, Installation],
+    redis: Redis,
+) -> Installation:
+    if database not in installations:
+        if database == "sqlite":
+            installations[database] = _on_sqlite(make_settings())
+        else:
+            url = servers.new_database(request.getfixturevalue("postgresql_server"), "tests")
+            installations[database] = _on_postgresql(make_settings(DATABASE_URL=url))
+    made = installations[database]
+    made.clean()
+    return made
+
+
+@pytest.fixture
+def settings(installation: Installation) -> Settings:
+    return installation.settings
+
+
+@pytest.fixture
+def app(installation: Installation) -> Iterator[Flask]:
+    """The app on an empty database and an empty Redis, with an app context pushed for the test."""
+    from mailservice.database import db
+
+    config = dict(installation.app.config)
+    with installation.app.app_context():
+        yield installation.app
+        db.session.remove()
+    installation.app.config.clear()
+    installation.app.config.update(config)
+
+
+@pytest.fixture
+def browser(app: Flask) -> FlaskClient:
+    return app.test_client()
+
+
+def _make_app(settings: Settings) -> Flask:
+    from flask_migrate import upgrade
+
+    from config import ROOT
+    from mailservice.app import create_app
+    from mailservice.database import db
+
+    app = create_app(settings)
+    app.test_client_class = Browser
+    app.testing = True
+    with app.app_context():
+        if (ROOT / "migrations" / "env.py").exists():
+            upgrade(str(ROOT / "migrations"))
+        else:
+            db.create_all()
+        db.engine.dispose()
+    return app
+
+
+def _on_sqlite(settings: Settings) -> Installation:
+    """Clean is a copy of the migrated file: quicker than deleting, and ids begin anew."""
+    from mailservice.database import db
+
+    app = _make_app(settings)
+    path = settings.instance_path / "mailservice.db"
+    template = path.with_suffix(".template")
+    shutil.copyfile(path, template)
+
+    def clean() -> None:
+        with app.app_context():
+            db.engine.dispose()
+        for suffix in ("-wal", "-shm"):
+            path.with_name(path.name + suffix).unlink(missing_ok=True)
+        shutil.copyfile(template, path)
+        _clean_files(settings)
+
+    return Installation(app, settings, clean)
+
+
+def _on_postgresql(settings: Settings) -> Installation:
+    """Clean deletes the rows without asking triggers and foreign keys: TRUNCATE costs ten times as much."""
+    from mailservice.database import db
+
+    app = _make_app(settings)
+    tables = [t.name for t in db.metadata.sorted_tables]
+    statements = ["SET LOCAL session_replication_role = replica", *(f'DELETE FROM "{t}"' for t in tables)]
+
+    def clean() -> None:
+        with app.app_context(), db.engine.begin() as connection:
+            connection.exec_driver_sql("; ".join(statements))
+        _clean_files(settings)
+
+    return Installation(app, settings, clean)
+
+
+def _clean_files(settings: Settings) -> None:
+    for path in settings.instance_path.iterdir():
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+
+
+def pytest_report_header() -> str:
+    found = Path("/usr/bin/chromium").exists() or shutil.which("chromium")
+    return "Chromium: found" if found else "Chromium: absent, tests marked “browser” are skipped"

