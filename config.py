@@ -6,9 +6,10 @@ Every setting is listed, with its default and meaning, in `.env.example`; a test
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from urllib.parse import quote, urlsplit
@@ -20,6 +21,7 @@ ROOT = Path(__file__).resolve().parent
 LANGUAGES = ("ru", "en")
 UNSAFE_KEYS = frozenset({"", "secret", "changeme", "change-me", "dev", "development", "test", "password"})
 SHORTEST_KEY = 32
+LONGEST_SOCKET_PATH = 103  # octets; what both Linux (107) and macOS (103) take
 
 
 class SettingsError(Exception):
@@ -52,11 +54,13 @@ class Settings:
     mail_sender: str = ""
     mail_ca_file: str = ""
     mail_local_name: str = "localhost"
+    mail_connections: int = 2
     mail_timeout: float = 30.0
     mail_final_timeout: float = 600.0
     inbox_host: str = "127.0.0.1"
     inbox_smtp_port: int = 1025
     inbox_web_port: int = 8025
+    inbox_keep: int = 20000
     default_language: str = "ru"
     default_time_zone: str = "Europe/Moscow"
     proxy_count: int = 0
@@ -81,8 +85,13 @@ class Settings:
 
     @property
     def redis_socket(self) -> Path:
-        """The embedded server's unix socket."""
-        return self.instance_path / "redis" / "redis.sock"
+        """The embedded server's unix socket; elsewhere where its natural path is too long for a socket."""
+        path = self.instance_path / "redis" / "redis.sock"
+        if len(os.fsencode(path)) <= LONGEST_SOCKET_PATH:
+            return path
+        name = hashlib.sha256(os.fsencode(path)).hexdigest()[:16]
+        # A folder of this user's own; `flask redis` makes it and checks that nobody else did.
+        return Path("/tmp") / f"mailservice-{os.getuid()}-{name}" / "redis.sock"  # nosec B108
 
     @property
     def journal_path(self) -> Path:
@@ -149,7 +158,12 @@ def _parse(environ: Mapping[str, str], problems: list[str]) -> dict[str, object]
     return values
 
 
-_PARSERS = {"str": str, "int": int, "float": float, "Path": lambda text: Path(text).expanduser().resolve()}
+_PARSERS: dict[str, Callable[[str], object]] = {
+    "str": str,
+    "int": int,
+    "float": float,
+    "Path": lambda text: Path(text).expanduser().resolve(),
+}
 _KINDS = {"int": "a whole number", "float": "a number", "Path": "a path", "str": "a text"}
 
 
@@ -163,7 +177,7 @@ def _with_defaults(s: Settings) -> Settings:
     if s.mail_server:
         changes["mail_security"] = s.mail_security or "starttls"
         ports = {"none": 25, "starttls": 587, "tls": 465}
-        changes["mail_port"] = s.mail_port or ports.get(str(changes["mail_security"]), 0)
+        changes["mail_port"] = s.mail_port or ports.get(str(changes["mail_security"]), 587)
     else:
         changes |= {"mail_security": "none", "mail_port": s.inbox_smtp_port}
     return replace(s, **changes)  # type: ignore[arg-type]
@@ -195,9 +209,7 @@ def _problems(s: Settings) -> list[str]:
     if s.default_language not in LANGUAGES:
         lines.append(f"DEFAULT_LANGUAGE: “{s.default_language}” is not one of {', '.join(LANGUAGES)}.")
     if urlsplit(s.public_url).scheme not in {"http", "https"} or not urlsplit(s.public_url).netloc:
-        lines.append(
-            "PUBLIC_URL: must be an http:// or https:// address, for example https://mail.shop.example."
-        )
+        lines.append("PUBLIC_URL: must be an http:// or https:// address, for example https://mail.shop.example.")
     try:
         ZoneInfo(s.default_time_zone)
     except (KeyError, ValueError, OSError):
@@ -205,7 +217,8 @@ def _problems(s: Settings) -> list[str]:
     for name in ("web_port", "mail_port", "inbox_smtp_port", "inbox_web_port"):
         if not 0 < getattr(s, name) < 65536:
             lines.append(f"{name.upper()}: must be between 1 and 65535.")
-    for name in ("web_workers", "workers", "tick_seconds", "mail_timeout", "mail_final_timeout"):
+    counts = ("web_workers", "workers", "inbox_keep", "tick_seconds")
+    for name in (*counts, "mail_timeout", "mail_final_timeout"):
         if not getattr(s, name) > 0:
             lines.append(f"{name.upper()}: must be above zero.")
     return lines + (_production_problems(s) if s.production else [])
@@ -217,9 +230,7 @@ def _production_problems(s: Settings) -> list[str]:
     if not s.secret_key:
         lines.append("SECRET_KEY: is required in production; make one: openssl rand -hex 32")
     elif s.secret_key.lower() in UNSAFE_KEYS or len(s.secret_key) < SHORTEST_KEY:
-        lines.append(
-            f"SECRET_KEY: is too easy to guess; take {SHORTEST_KEY} characters: openssl rand -hex 32"
-        )
+        lines.append(f"SECRET_KEY: is too easy to guess; take {SHORTEST_KEY} characters: openssl rand -hex 32")
     if not s.mail_server:
         lines.append("MAIL_SERVER: is required in production; the local inbox delivers to nobody.")
     if s.mail_server and s.mail_security == "none" and s.mail_username:

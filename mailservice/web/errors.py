@@ -1,25 +1,67 @@
-"""What a person sees when something cannot be done: one page, with the reason."""
+"""What a person sees when something cannot be done: one page, with the reason and a way on.
 
-from flask import Flask, render_template
+It asks neither the database nor who is signed in: it has to stand when the database does not.
+"""
+
+from __future__ import annotations
+
+import logging
+
+from flask import Flask, current_app
+from flask_babel import force_locale, get_locale
 from flask_babel import gettext as _
+from flask_babel import lazy_gettext as _l
+from flask_wtf.csrf import CSRFError
 from werkzeug.exceptions import HTTPException
+from werkzeug.wrappers import Response
 
 from mailservice.errors import Invalid, NotFound, Refused
+from mailservice.web import language
+
+log = logging.getLogger(__name__)
+
+WORDS = {
+    400: (_l("This request was not understood"), _l("Go back, reload the page and try again.")),
+    401: (_l("Sign in first"), _l("This page is for people who are signed in.")),
+    403: (_l("This is not for you"), _l("You may not do this.")),
+    404: (_l("There is no such page"), _l("It may have been deleted, or the address is mistyped.")),
+    405: (_l("This cannot be done this way"), _l("Use the buttons and forms of the pages.")),
+    409: (_l("This is not possible now"), _l("Something else has to happen first.")),
+    413: (_l("This is too big"), _l("Send less at once: a form takes up to 4 MB, a file up to 16 MB.")),
+    429: (_l("Too many tries"), _l("Wait a little and try again.")),
+    500: (
+        _l("Something went wrong"),
+        _l("The fault is ours and has been recorded. Mailings go on. Try again in a minute."),
+    ),
+}
 
 
 def init_app(app: Flask) -> None:
-    app.register_error_handler(NotFound, lambda error: (_page(404, str(error)), 404))
-    app.register_error_handler(Refused, lambda error: (_page(409, error.message), 409))
-    app.register_error_handler(Invalid, lambda error: (_page(400, error.message), 400))
+    app.register_error_handler(NotFound, lambda error: _answer(404, ""))
+    app.register_error_handler(Refused, lambda error: _answer(409, error.message))
+    app.register_error_handler(Invalid, lambda error: _answer(400, error.message))
+    app.register_error_handler(CSRFError, _csrf)
     app.register_error_handler(HTTPException, _http)
 
 
-def _http(error: HTTPException):
+def _csrf(error: CSRFError) -> tuple[str, int]:
+    with force_locale(language.without_person()):
+        message = _("This form has expired or came from another site. Go back, reload the page and send it again.")
+    return _answer(400, message)
+
+
+def _http(error: HTTPException) -> Response | HTTPException | tuple[str, int]:
+    """Any other refusal of the web's own; an answer made by hand (`abort(response)`) passes as it is."""
     code = error.code or 500
-    if code < 400:
+    if code < 400 or error.response is not None:
         return error
-    return _page(code, ""), code
+    return _answer(code, "")
 
 
-def _page(code: int, message: str) -> str:
-    return render_template("errors/error.html", code=code, message=message or _("Something went wrong."))
+def _answer(code: int, message: str) -> tuple[str, int]:
+    """The page without context processors: they would ask who is signed in."""
+    with force_locale(language.without_person()):
+        title, reason = WORDS.get(code) or WORDS[500 if code >= 500 else 400]
+        template = current_app.jinja_env.get_template("errors/error.html")
+        text = template.render(code=code, heading=title, message=message or reason, lang=str(get_locale()))
+    return text, code

@@ -10,11 +10,16 @@ def current() -> str | None:
     """A language of `config.LANGUAGES`; None outside a request, where the default holds."""
     if not request:
         return None
+    if session.get("language") not in LANGUAGES and current_user.is_authenticated:
+        return str(current_user.language)
+    return without_person()
+
+
+def without_person() -> str:
+    """The same without asking who is signed in: for pages that must stand when the database does not."""
     chosen = session.get("language")
     if chosen in LANGUAGES:
         return str(chosen)
-    if current_user.is_authenticated:
-        return str(current_user.language)
     default = str(current_app.config["BABEL_DEFAULT_LOCALE"])
     ordered = [default, *(name for name in LANGUAGES if name != default)]
     return request.accept_languages.best_match(ordered) or default

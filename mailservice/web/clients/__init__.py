@@ -3,3 +3,5 @@
 from flask import Blueprint
 
 blueprint = Blueprint("clients", __name__, url_prefix="/clients")
+
+from mailservice.web.clients import views  # noqa: E402, F401

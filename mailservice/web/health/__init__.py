@@ -1,5 +1,5 @@
-"""Pages of the feature `health`."""
+"""Answers for whoever watches over the service: is it alive, is it ready."""
 
-from flask import Blueprint
+from mailservice.web.health.views import blueprint
 
-blueprint = Blueprint("health", __name__, url_prefix="/health")
+__all__ = ["blueprint"]

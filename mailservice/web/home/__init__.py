@@ -2,4 +2,6 @@
 
 from flask import Blueprint
 
-blueprint = Blueprint("home", __name__, url_prefix="/home")
+blueprint = Blueprint("home", __name__)
+
+from mailservice.web.home import views  # noqa: E402, F401

@@ -1,5 +1,5 @@
 """Pages of the feature `mailings`."""
 
-from flask import Blueprint
+from mailservice.web.mailings.views import blueprint
 
-blueprint = Blueprint("mailings", __name__, url_prefix="/mailings")
+__all__ = ["blueprint"]

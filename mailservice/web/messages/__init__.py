@@ -1,5 +1,5 @@
 """Pages of the feature `messages`."""
 
-from flask import Blueprint
+from mailservice.web.messages.views import blueprint
 
-blueprint = Blueprint("messages", __name__, url_prefix="/messages")
+__all__ = ["blueprint"]

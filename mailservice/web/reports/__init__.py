@@ -1,5 +1,5 @@
 """Pages of the feature `reports`."""
 
-from flask import Blueprint
+from mailservice.web.reports.views import blueprint
 
-blueprint = Blueprint("reports", __name__, url_prefix="/reports")
+__all__ = ["blueprint"]

@@ -1,5 +1,5 @@
 """Pages of the feature `unsubscribe`."""
 
-from flask import Blueprint
+from mailservice.web.unsubscribe.views import blueprint
 
-blueprint = Blueprint("unsubscribe", __name__, url_prefix="/unsubscribe")
+__all__ = ["blueprint"]

@@ -1,0 +1,189 @@
+"""Sending account letters: Flask-Mail with deadlines, verified TLS, and the mail server's reply.
+
+They have a path of their own, so that a password letter never waits behind a mailing.
+"""
+
+from __future__ import annotations
+
+import logging
+import smtplib
+import socket
+import ssl
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from email.message import EmailMessage
+from typing import Any
+
+import flask_mail
+from flask import Flask, current_app
+from flask_babel import force_locale
+
+from config import Settings
+from mailservice.database import db
+from mailservice.models import User
+from mailservice.queues import Job, enqueue
+from mailservice.services import account_letters
+from mailservice.services.account_letters import AccountLetter
+
+log = logging.getLogger(__name__)
+STEPS = 4  # a whole conversation has this many times the deadline of one step
+
+
+class NotSent(Exception):
+    """The letter was not sent, in the server's or the system's words; `temporary`: trying again may help."""
+
+    def __init__(self, reply: str, *, temporary: bool):
+        super().__init__(reply)
+        self.temporary = temporary
+
+
+class Connection(flask_mail.Connection):
+    """One conversation with the mail server, every step of which ends."""
+
+    def __init__(self, mail: AccountMail, settings: Settings):
+        super().__init__(mail)
+        self.settings = settings
+
+    def __enter__(self) -> Connection:
+        self.host = self.configure_host()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """A farewell that fails hides nothing that matters."""
+        if self.host is not None:
+            with suppress(OSError, smtplib.SMTPException):
+                self.host.quit()
+            self.host.close()
+
+    def configure_host(self) -> smtplib.SMTP:
+        s = self.settings
+        context = ssl.create_default_context(cafile=s.mail_ca_file or None)
+        common: dict[str, Any] = {"local_hostname": s.mail_local_name, "timeout": s.mail_timeout}
+        if s.mail_security == "tls":
+            host: smtplib.SMTP = smtplib.SMTP_SSL(context=context, **common)
+        else:
+            host = smtplib.SMTP(**common)
+        # What the certificate is checked against; the constructor would take it only by connecting at once.
+        host._host = s.mail_server or s.inbox_host  # type: ignore[attr-defined]
+        with _ending(host, s.mail_timeout * STEPS):
+            try:
+                self._open(host, context)
+            except BaseException:
+                host.close()
+                raise
+        return host
+
+    def _open(self, host: smtplib.SMTP, context: ssl.SSLContext) -> None:
+        s = self.settings
+        code, reply = host.connect(s.mail_server or s.inbox_host, s.mail_port)
+        if code != 220:
+            raise smtplib.SMTPConnectError(code, reply)
+        if s.mail_security == "starttls":
+            host.starttls(context=context)
+        if s.mail_username:
+            host.login(s.mail_username, s.mail_password)
+
+    def send_letter(self, letter: EmailMessage, *, sender: str, recipient: str) -> str:
+        """The server's reply to the whole letter; smtplib's errors otherwise."""
+        assert self.host is not None
+        host = self.host
+        with _ending(host, self.settings.mail_timeout * STEPS):
+            host.ehlo_or_helo_if_needed()
+            _expect(host.mail(sender))
+            _expect(host.rcpt(recipient))
+            return _expect(host.data(letter.as_bytes()))
+
+
+class AccountMail(flask_mail.Mail):
+    """Flask-Mail, told by our settings; it sends in tests too, to a real server."""
+
+    def connect(self) -> Connection:
+        return Connection(self, current_app.config["SETTINGS"])
+
+    def send_letter(self, letter: EmailMessage, *, sender: str, recipient: str) -> str:
+        """The server's reply; NotSent for everything that went wrong."""
+        try:
+            with self.connect() as connection:
+                return connection.send_letter(letter, sender=sender, recipient=recipient)
+        except smtplib.SMTPAuthenticationError as error:
+            raise NotSent(_describe(error), temporary=True) from error  # a setting, not this letter
+        except smtplib.SMTPResponseException as error:
+            raise NotSent(_describe(error), temporary=error.smtp_code < 500) from error
+        except (OSError, smtplib.SMTPException) as error:
+            raise NotSent(f"{type(error).__name__}: {error}", temporary=True) from error
+
+
+mail = AccountMail()
+
+
+def ring(kind: AccountLetter, user_id: int) -> None:
+    """Call after the commit: a worker sends the letter, or a thread where Redis is away; no page waits."""
+    if not enqueue(Job.ACCOUNT_LETTER, kind.value, user_id):
+        app: Flask = current_app._get_current_object()  # type: ignore[attr-defined]
+        threading.Thread(target=_deliver_here, args=(app, kind, user_id), daemon=True).start()
+
+
+def deliver(kind: AccountLetter, user_id: int) -> str | None:
+    """Builds the letter and sends it: the server's reply, None when there is nothing to send; raises NotSent.
+
+    The link's token is made here and lives in the letter only, never in Redis or a log.
+    """
+    user = db.session.get(User, user_id)
+    if user is None or not account_letters.is_due(kind, user):
+        return None
+    settings: Settings = current_app.config["SETTINGS"]
+    with force_locale(user.language):
+        letter = account_letters.build(
+            kind,
+            user=user,
+            sender=settings.mail_sender,
+            public_url=settings.public_url,
+            secret=str(current_app.config["SECRET_KEY"]),
+        )
+    recipient = letter["To"].addresses[0].addr_spec
+    db.session.rollback()  # no database connection is held while the mail server talks
+    return mail.send_letter(letter, sender=letter["From"].addresses[0].addr_spec, recipient=recipient)
+
+
+def _deliver_here(app: Flask, kind: AccountLetter, user_id: int) -> None:
+    with app.app_context():
+        try:
+            deliver(kind, user_id)
+        except NotSent as error:
+            log.error("The letter “%s” for user %d was not sent: %s", kind.value, user_id, error)
+
+
+@contextmanager
+def _ending(host: smtplib.SMTP, seconds: float) -> Iterator[None]:
+    """smtplib's deadlines are for one packet each: a server that drips would hold it for ever."""
+
+    def cut() -> None:
+        sock = host.sock
+        if sock is not None:
+            with suppress(OSError):
+                sock.shutdown(socket.SHUT_RDWR)
+
+    timer = threading.Timer(seconds, cut)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+
+
+def _expect(answer: tuple[int, bytes]) -> str:
+    """The reply as text, when it is a consent."""
+    code, reply = answer
+    if code not in (250, 251):
+        raise smtplib.SMTPResponseException(code, reply)
+    return f"{code} {_text(reply)}"
+
+
+def _describe(error: smtplib.SMTPResponseException) -> str:
+    return f"{error.smtp_code} {_text(error.smtp_error)}"
+
+
+def _text(reply: bytes | str) -> str:
+    return reply.decode("utf-8", "replace") if isinstance(reply, bytes) else reply

@@ -1,0 +1,16 @@
+"""`flask scheduler`: rings for the periodic jobs."""
+
+import click
+from flask import current_app
+from flask.cli import with_appcontext
+
+from mailservice.jobs.scheduler import Periodic, PeriodicScheduler
+from mailservice.queues import Job, connection
+
+
+@click.command("scheduler")
+@with_appcontext
+def command() -> None:
+    """Rings for the periodic jobs until it is asked to stop; any number may run, one is at work."""
+    table = [Periodic(Job.TICK, every=current_app.config["SETTINGS"].tick_seconds)]
+    PeriodicScheduler(table, connection(timeout=5.0)).run()

@@ -1,0 +1,103 @@
+"""Drains: a worker's slices of sending, and the ringing that keeps as many of them going as there are workers."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from datetime import datetime
+from functools import partial
+from uuid import uuid4
+
+from flask import current_app
+from redis.exceptions import RedisError
+from sqlalchemy import Connection, func, select
+
+from mailservice import clock
+from mailservice.database import read
+from mailservice.jobs import stopping
+from mailservice.jobs.house import house
+from mailservice.models import Batch, Breaker
+from mailservice.queues import Job, QueueName, connection, enqueue, queue
+from mailservice.sending import ledger, settling
+from mailservice.sending.sender import Sender
+
+log = logging.getLogger(__name__)
+SLICE = 30.0  # seconds
+SHORTEST = 1.0  # seconds before a drain makes room for others
+PREFIX = "drain"
+
+
+def drain(attempt_id: int) -> None:
+    """One slice of an attempt's letters. The process keeps its sender, so connections outlive the slice."""
+    sender = own_sender()
+    begun = clock.steady()
+    try:
+        sender.drain(attempt_id, must_stop=partial(_must_stop, begun), hurry=stopping.is_asked)
+    except BaseException:
+        let_go(abandon=True)
+        raise
+    settling.settle(attempt_id)
+
+
+def own_sender() -> Sender:
+    """This process's sender, made when it is first needed."""
+    sender: Sender | None = current_app.extensions.get("sender")
+    if sender is None:
+        sender = current_app.extensions["sender"] = Sender(house())
+    return sender
+
+
+def let_go(*, abandon: bool = False) -> None:
+    """Ends this process's sender. Abandoned, it leaves its journal to recovery."""
+    sender: Sender | None = current_app.extensions.pop("sender", None)
+    if sender:
+        sender.abandon() if abandon else sender.close()
+
+
+def _must_stop(begun: float) -> bool:
+    """The process is asked to end, the slice is over, or other jobs wait for this worker."""
+    stopping.beat()
+    if stopping.is_asked():
+        return True
+    lasted = clock.steady() - begun
+    return lasted > SLICE or (lasted > SHORTEST and stopping.others_wait())
+
+
+def ring() -> None:
+    """As many drains for each attempt as there are workers and free batches, counting those at work."""
+    with read() as db:
+        now = clock.now()
+        work = ledger.with_work(db, now)
+        if not work or not _may_send(db, now):
+            return
+        query = select(Batch.attempt_id, func.count(Batch.holder.distinct())).where(Batch.lease_until > now)
+        at_work = dict(db.execute(query.group_by(Batch.attempt_id)).all())
+    try:
+        waiting = queue(QueueName.SENDING).get_job_ids()
+        workers = stopping.count_workers(connection())
+    except RedisError as error:
+        log.warning("Redis is away, no worker hears of the mail that waits: %s", error)
+        return
+    queued = Counter(int(job_id.split(":")[1]) for job_id in waiting if job_id.startswith(PREFIX))
+    for attempt_id, free in work:
+        wanted = min(free, workers - at_work.get(attempt_id, 0)) - queued[attempt_id]
+        for _ in range(wanted):
+            enqueue(Job.DRAIN, attempt_id, job_id=f"{PREFIX}:{attempt_id}:{uuid4().hex}")
+
+
+def may_send() -> bool:
+    """Whether the mail server is well, or it is time to look whether it is."""
+    with read() as db:
+        return _may_send(db, clock.now())
+
+
+def _may_send(db: Connection, now: datetime) -> bool:
+    retry_at = db.scalar(select(Breaker.retry_at).where(Breaker.name == house().server_name))
+    return retry_at is None or retry_at <= now
+
+
+def why_not() -> str | None:
+    """The mail server's last words while its breaker is open."""
+    query = select(Breaker.last_reply).where(Breaker.name == house().server_name, Breaker.retry_at > clock.now())
+    with read() as db:
+        return db.scalar(query)

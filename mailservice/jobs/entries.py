@@ -1,0 +1,35 @@
+"""The functions that RQ calls by name (`queues.Job`); each leaves no database session behind."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from mailservice.database import db
+from mailservice.jobs import account_letter as account_letters
+from mailservice.jobs import drains, ticks
+
+
+@contextmanager
+def _clean_session() -> Iterator[None]:
+    try:
+        yield
+    finally:
+        db.session.remove()
+
+
+def tick() -> None:
+    with _clean_session():
+        ticks.tick()
+        drains.ring()
+
+
+def drain(attempt_id: int) -> None:
+    with _clean_session():
+        drains.drain(attempt_id)
+        drains.ring()
+
+
+def account_letter(kind: str, user_id: int, tried: int = 0) -> None:
+    with _clean_session():
+        account_letters.account_letter(kind, user_id, tried)

@@ -1,0 +1,1 @@
+"""Running the service's processes on one machine: starting, watching, stopping them."""

@@ -1,0 +1,252 @@
+"""Batches: an attempt's audience is frozen into them, senders claim and release them."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection, and_, delete, exists, func, insert, literal, or_, select, update
+from sqlalchemy.sql.elements import ColumnElement
+
+from mailservice.models import (
+    Attempt,
+    AttemptStatus,
+    Batch,
+    Client,
+    Delivery,
+    Mailing,
+    Message,
+    Reason,
+    Result,
+    State,
+    Suppression,
+    mailing_clients,
+)
+from mailservice.models.batch import SIZE
+from mailservice.sending.letters import Recipient
+
+SLICE = 10 * SIZE  # deliveries prepared in one transaction
+PATIENCE = timedelta(hours=24)  # without any progress
+LEASE = timedelta(seconds=30)
+
+
+def is_final() -> ColumnElement[bool]:
+    """The join of a delivery to its final result in its current round."""
+    return and_(
+        Result.delivery_id == Delivery.id, Result.round == Delivery.round, Result.state != State.DEFERRED
+    )
+
+
+def prepare_slice(connection: Connection, attempt_id: int, *, sender: str, now: datetime) -> bool:
+    """Copies the next part of the audience; False when there is nothing left to prepare.
+
+    One that another process is preparing at this moment counts as nothing left.
+    """
+    query = (
+        select(Attempt.status, Attempt.reason, Attempt.mailing_id, Attempt.prepared_to, Attempt.audience)
+        .where(Attempt.id == attempt_id, Attempt.status.in_([AttemptStatus.PLANNED, AttemptStatus.PREPARING]))
+        .with_for_update(skip_locked=True)
+    )
+    attempt = connection.execute(query).one_or_none()
+    if attempt is None:
+        return False
+    if attempt.reason:  # stopped before it began: what is prepared will be cancelled
+        _set(connection, attempt_id, status=AttemptStatus.SENDING)
+        return False
+    if attempt.status is AttemptStatus.PLANNED:
+        _freeze_content(connection, attempt_id, attempt.mailing_id, sender, now)
+    count, last = _copy_audience(connection, attempt_id, attempt.mailing_id, attempt.prepared_to)
+    audience = attempt.audience + count
+    if count == SLICE:
+        _set(connection, attempt_id, prepared_to=last, audience=audience, status=AttemptStatus.PREPARING)
+        return True
+    if audience:
+        _set(connection, attempt_id, audience=audience, status=AttemptStatus.SENDING)
+    else:
+        _set(connection, attempt_id, status=AttemptStatus.SKIPPED, reason=Reason.EMPTY, finished_at=now)
+    return False
+
+
+def _set(connection: Connection, attempt_id: int, **values: Any) -> None:
+    connection.execute(update(Attempt).where(Attempt.id == attempt_id).values(**values))
+
+
+def _freeze_content(
+    connection: Connection, attempt_id: int, mailing_id: int, sender: str, now: datetime
+) -> None:
+    query = select(Message.subject, Message.body).where(
+        Message.id == select(Mailing.message_id).where(Mailing.id == mailing_id).scalar_subquery()
+    )
+    subject, body = connection.execute(query).one()
+    _set(
+        connection,
+        attempt_id,
+        subject=subject,
+        body=body,
+        sender=sender,
+        began_at=now,
+        deadline_at=now + PATIENCE,
+    )
+
+
+def _copy_audience(connection: Connection, attempt_id: int, mailing_id: int, after: int) -> tuple[int, int]:
+    """Copies up to SLICE clients, in the order of their ids. Returns how many, and the last id."""
+    in_attempt = Batch.attempt_id == attempt_id
+    first = connection.scalar(select(func.coalesce(func.max(Batch.number), 0)).where(in_attempt)) or 0
+    numbers = range(first + 1, first + 1 + SLICE // SIZE)
+    connection.execute(
+        insert(Batch), [{"attempt_id": attempt_id, "number": n, "size": 0, "waiting": 0} for n in numbers]
+    )
+    chosen = (
+        select(Client.id, Client.email, Client.email_normalised, Client.full_name, Client.comment)
+        .join(mailing_clients, mailing_clients.c.client_id == Client.id)
+        .where(mailing_clients.c.mailing_id == mailing_id, mailing_clients.c.client_id > after)
+        .order_by(mailing_clients.c.client_id)
+        .limit(SLICE)
+        .subquery()
+    )
+    position = func.row_number().over(order_by=chosen.c.id) - 1
+    connection.execute(
+        insert(Delivery).from_select(
+            ["attempt_id", "batch", "client_id", "email", "email_normalised", "full_name", "comment"],
+            select(
+                literal(attempt_id),
+                literal(first + 1) + position // SIZE,
+                chosen.c.id,
+                chosen.c.email,
+                chosen.c.email_normalised,
+                chosen.c.full_name,
+                chosen.c.comment,
+            ),
+        )
+    )
+    _count(connection, attempt_id, first)
+    copied = select(func.count(), func.coalesce(func.max(Delivery.client_id), after)).where(
+        Delivery.attempt_id == attempt_id, Delivery.batch > first
+    )
+    count, last = connection.execute(copied).one()
+    return count, last
+
+
+def _count(connection: Connection, attempt_id: int, first: int) -> None:
+    """Sets the sizes of the new batches, and drops those that stayed empty."""
+    size = (
+        select(func.count())
+        .where(Delivery.attempt_id == Batch.attempt_id, Delivery.batch == Batch.number)
+        .scalar_subquery()
+    )
+    new = (Batch.attempt_id == attempt_id, Batch.number > first)
+    connection.execute(update(Batch).where(*new).values(size=size, waiting=size))
+    connection.execute(delete(Batch).where(*new, Batch.size == 0))
+
+
+class Waiting(NamedTuple):
+    """A delivery of a claimed batch that has no final result yet."""
+
+    recipient: Recipient
+    round: int
+    tries: int  # so far, in this round
+    first_try: datetime | None
+    leave_out: Reason | None  # it must not be sent to
+
+
+class Claim(NamedTuple):
+    """A batch that this sender holds, as long as its fence is the newest."""
+
+    attempt_id: int
+    number: int
+    fence: int
+    holder: str
+    waiting: list[Waiting]
+
+
+def claim(connection: Connection, attempt_id: int, *, holder: str, now: datetime) -> Claim | None:
+    """Takes one free batch that has work now; None when there is none."""
+    free = (
+        select(Batch.number)
+        .where(
+            Batch.attempt_id == attempt_id,
+            Batch.waiting > 0,
+            Batch.holder.is_(None),
+            or_(Batch.not_before.is_(None), Batch.not_before <= now),
+        )
+        .order_by(Batch.number)
+        .limit(1)
+        .with_for_update(skip_locked=True)
+        .scalar_subquery()
+    )
+    statement = (
+        update(Batch)
+        .where(Batch.attempt_id == attempt_id, Batch.number == free)
+        .values(fence=Batch.fence + 1, holder=holder, lease_until=now + LEASE, not_before=None)
+        .returning(Batch.number, Batch.fence)
+    )
+    taken = connection.execute(statement).one_or_none()
+    if taken is None:
+        return None
+    waiting = read_waiting(connection, attempt_id, taken.number, now)
+    return Claim(attempt_id, taken.number, taken.fence, holder, waiting)
+
+
+def read_waiting(connection: Connection, attempt_id: int, number: int, now: datetime) -> list[Waiting]:
+    """The batch's deliveries that may be tried now, in order."""
+    tries = (
+        select(
+            Result.delivery_id,
+            Result.round,
+            func.count().label("tries"),
+            func.min(Result.tried_at).label("first_try"),
+            func.max(Result.not_before).label("not_before"),
+        )
+        .join(Delivery, Delivery.id == Result.delivery_id)
+        .where(Result.state == State.DEFERRED, Delivery.attempt_id == attempt_id, Delivery.batch == number)
+        .group_by(Result.delivery_id, Result.round)
+        .subquery()
+    )
+    query = (
+        select(
+            Delivery.id,
+            Delivery.email,
+            Delivery.email_normalised,
+            Delivery.full_name,
+            Delivery.comment,
+            Delivery.round,
+            func.coalesce(tries.c.tries, 0),
+            tries.c.first_try,
+            Client.id,
+            Suppression.id,
+        )
+        .outerjoin(tries, and_(tries.c.delivery_id == Delivery.id, tries.c.round == Delivery.round))
+        .outerjoin(Client, Client.id == Delivery.client_id)
+        .join(Attempt, Attempt.id == Delivery.attempt_id)
+        .outerjoin(
+            Suppression,
+            and_(
+                Suppression.owner_id == Attempt.owner_id,
+                Suppression.email_normalised == Delivery.email_normalised,
+            ),
+        )
+        .where(
+            Delivery.attempt_id == attempt_id,
+            Delivery.batch == number,
+            ~exists().where(is_final()),
+            or_(tries.c.not_before.is_(None), tries.c.not_before <= now),
+        )
+        .order_by(Delivery.id)
+    )
+    return [
+        Waiting(Recipient(*row[:5]), row[5], row[6], row[7], _leave_out(row[8], row[9]))
+        for row in connection.execute(query)
+    ]
+
+
+def _leave_out(client_id: int | None, suppression_id: int | None) -> Reason | None:
+    if suppression_id is not None:
+        return Reason.SUPPRESSED
+    return Reason.CLIENT_DELETED if client_id is None else None
+
+
+def left_out(connection: Connection, attempt_id: int, number: int, now: datetime) -> dict[int, Reason]:
+    """Deliveries of a batch that meanwhile must not be sent to, by id: asked every second."""
+    waiting = read_waiting(connection, attempt_id, number, now)
+    return {w.recipient.delivery_id: w.leave_out for w in waiting if w.leave_out}

@@ -1,0 +1,78 @@
+"""Merge fields: a fixed set of holes in a user's text, each with an optional default.
+
+`{{ first_name }}` or `{{ first_name | friend }}`. A user's text is never run as code.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+NAMES = ("full_name", "first_name", "email", "comment", "unsubscribe_url")
+FIELD = re.compile(r"\{\{\s*([A-Za-z_]+)\s*(?:\|([^{}|]*))?\}\}")
+PATRONYMIC = re.compile(r"(вич|ьич|мич|вна|чна|шна|vich|vna|ichna)$", re.IGNORECASE)
+
+
+class Values(NamedTuple):
+    """What fills the holes of one letter."""
+
+    full_name: str
+    email: str
+    comment: str
+    unsubscribe_url: str
+
+    @property
+    def first_name(self) -> str:
+        return first_name(self.full_name)
+
+
+@dataclass(frozen=True)
+class Hole:
+    name: str
+    default: str = ""
+
+    def value(self, values: Values) -> str:
+        return getattr(values, self.name).strip() or self.default
+
+
+Part = str | Hole
+
+
+class FieldError(ValueError):
+    """The text has a field that is not one of ours, or braces that do not close; `fragment` shows where."""
+
+    def __init__(self, fragment: str, *, unknown: bool):
+        super().__init__(fragment)
+        self.fragment = fragment
+        self.unknown = unknown
+
+
+def parse(text: str) -> list[Part]:
+    """The text as pieces and holes. Raises FieldError."""
+    parts: list[Part] = []
+    end = 0
+    for match in FIELD.finditer(text):
+        parts.append(text[end : match.start()])
+        if match[1] not in NAMES:
+            raise FieldError(match[0], unknown=True)
+        parts.append(Hole(match[1], (match[2] or "").strip()))
+        end = match.end()
+    parts.append(text[end:])
+    for part in parts:
+        if isinstance(part, str) and (stray := re.search(r"\{\{.{0,20}|.{0,20}\}\}", part)):
+            raise FieldError(stray[0], unknown=False)
+    return [part for part in parts if part != ""]
+
+
+def fill(parts: Iterable[Part], values: Values, escape: Callable[[str], str] = str) -> str:
+    return "".join(part if isinstance(part, str) else escape(part.value(values)) for part in parts)
+
+
+def first_name(full_name: str) -> str:
+    """The given name: the first word, or the second of «Фамилия Имя Отчество»."""
+    words = full_name.split()
+    if len(words) == 3 and PATRONYMIC.search(words[2]):
+        return words[1]
+    return words[0] if words else ""

@@ -1,0 +1,280 @@
+"""The ledger: results appended in bulk, counts kept per batch, attempts stopped and closed.
+
+Every function takes a connection in a transaction of its caller's.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, and_, case, exists, func, insert, literal, or_, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from mailservice.models import (
+    Attempt,
+    AttemptStatus,
+    Batch,
+    Delivery,
+    Mailing,
+    MailingStatus,
+    Reason,
+    Result,
+    State,
+    Suppression,
+    SuppressionReason,
+)
+from mailservice.sending.batches import LEASE, PATIENCE, Claim, is_final
+from mailservice.sending.entries import Entry
+
+# How an attempt ends that was stopped for this reason; any other reason cancels it.
+FAILURES = frozenset(
+    {Reason.STALE, Reason.REFUSED, Reason.SENDER_REFUSED, Reason.TOO_BIG, Reason.BAD_MESSAGE}
+)
+COUNTED = ("sent", "failed", "unknown", "skipped", "cancelled")
+
+
+def record(connection: Connection, claim: Claim, entries: Sequence[Entry], *, now: datetime) -> bool:
+    """Appends results and renews the lease. False: the batch is no longer ours, and nothing was written."""
+    finals = Counter(entry.state.value for entry in entries if entry.state is not State.DEFERRED)
+    changes: dict[str, Any] = {name: getattr(Batch, name) + finals[name] for name in COUNTED if finals[name]}
+    statement = (
+        update(Batch)
+        .where(Batch.attempt_id == claim.attempt_id, Batch.number == claim.number, Batch.fence == claim.fence)
+        .values(waiting=Batch.waiting - finals.total(), lease_until=now + LEASE, **changes)
+    )
+    if connection.execute(statement).rowcount != 1:
+        return False
+    append(connection, claim.attempt_id, entries, now=now)
+    return True
+
+
+def append(connection: Connection, attempt_id: int, entries: Sequence[Entry], *, now: datetime) -> None:
+    """Appends results with all that follows from them; the counts of their batch are the caller's."""
+    if entries:
+        connection.execute(insert(Result), [entry.row() for entry in entries])
+        _suppress(connection, attempt_id, entries)
+        _note_progress(connection, attempt_id, entries, now)
+
+
+def release(connection: Connection, claim: Claim) -> None:
+    """Gives the batch back; deferred letters keep it away until the first of them is due."""
+    free_batch(connection, claim.attempt_id, claim.number, Batch.fence == claim.fence)
+
+
+def free_batch(connection: Connection, attempt_id: int, number: int, *where: Any) -> None:
+    """A batch without a holder: due when the first of its waiting deliveries is, a new one at once."""
+    due = (
+        select(func.max(Result.not_before))
+        .where(
+            Result.delivery_id == Delivery.id, Result.round == Delivery.round, Result.state == State.DEFERRED
+        )
+        .correlate(Delivery)
+        .scalar_subquery()
+    )
+    waiting = (
+        select(due.label("due"))
+        .where(Delivery.attempt_id == attempt_id, Delivery.batch == number, ~exists().where(is_final()))
+        .subquery()
+    )
+    first = select(
+        case((func.count() == func.count(waiting.c.due), func.min(waiting.c.due)), else_=None)
+    ).scalar_subquery()
+    connection.execute(
+        update(Batch)
+        .where(Batch.attempt_id == attempt_id, Batch.number == number, *where)
+        .values(holder=None, lease_until=None, evicted=False, fence=Batch.fence + 1, not_before=first)
+    )
+
+
+def _suppress(connection: Connection, attempt_id: int, entries: Iterable[Entry]) -> None:
+    gone = [entry for entry in entries if entry.suppress]
+    if not gone:
+        return
+    owner_id = connection.scalar(select(Attempt.owner_id).where(Attempt.id == attempt_id))
+    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
+    statement = dialect.insert(Suppression).on_conflict_do_nothing()
+    connection.execute(
+        statement,
+        [
+            {
+                "owner_id": owner_id,
+                "email_normalised": entry.suppress,
+                "reason": SuppressionReason.HARD_BOUNCE,
+                "detail": entry.reply or "",
+                "created_at": entry.tried_at,
+            }
+            for entry in gone
+        ],
+    )
+
+
+def _note_progress(connection: Connection, attempt_id: int, entries: Sequence[Entry], now: datetime) -> None:
+    """The attempt's last time and reply: the last refusal or, while there is none, the last acceptance."""
+    tried = [e for e in entries if e.state not in (State.SKIPPED, State.CANCELLED)]
+    if not tried:
+        return
+    values: dict[str, Any] = {"last_tried_at": tried[-1].tried_at}
+    refusals = [e.reply for e in tried if e.reply and e.state in (State.FAILED, State.DEFERRED)]
+    accepted = [e.reply for e in tried if e.reply and e.state is State.SENT]
+    if refusals:
+        values["server_reply"] = refusals[-1]
+    elif accepted:
+        keep = and_(Attempt.server_reply.is_not(None), ~Attempt.server_reply.like("2%"))
+        values["server_reply"] = case((keep, Attempt.server_reply), else_=accepted[-1])
+    if accepted:
+        values["deadline_at"] = now + PATIENCE
+    connection.execute(update(Attempt).where(Attempt.id == attempt_id).values(**values))
+
+
+def stop(connection: Connection, attempt_id: int, reason: Reason, *, reply: str | None = None) -> None:
+    """Marks an open attempt as stopping: nothing more is claimed, its rest will be cancelled."""
+    values: dict[str, Any] = {"reason": reason} | ({"server_reply": reply} if reply else {})
+    connection.execute(
+        update(Attempt)
+        .where(Attempt.id == attempt_id, Attempt.reason.is_(None), Attempt.status.in_(Attempt.OPEN))
+        .values(**values)
+    )
+
+
+def cancel_batch(connection: Connection, attempt_id: int, *, reason: Reason, now: datetime) -> bool:
+    """Writes the rest of one free batch of a stopping attempt off; False when none is left.
+
+    A letter that was refused for now and can be tried no more has failed; one never tried is cancelled.
+    """
+    query = (
+        select(Batch.number)
+        .where(Batch.attempt_id == attempt_id, Batch.waiting > 0, Batch.holder.is_(None))
+        .order_by(Batch.number)
+        .limit(1)
+        .with_for_update(skip_locked=True)
+    )
+    number = connection.scalar(query)
+    if number is None:
+        return False
+    last = (
+        select(
+            Result.delivery_id,
+            Result.round,
+            func.max(Result.id).label("id"),
+        )
+        .join(Delivery, Delivery.id == Result.delivery_id)
+        .where(Result.state == State.DEFERRED, Delivery.attempt_id == attempt_id, Delivery.batch == number)
+        .group_by(Result.delivery_id, Result.round)
+        .subquery()
+    )
+    deferred = Result.__table__.alias("deferred")
+    rest = (
+        select(
+            Delivery.id,
+            literal(attempt_id),
+            Delivery.round,
+            case((deferred.c.id.is_(None), State.CANCELLED.value), else_=State.FAILED.value),
+            literal(reason.value),
+            deferred.c.code,
+            deferred.c.enhanced,
+            deferred.c.reply,
+            literal(now, Result.tried_at.type),
+        )
+        .select_from(Delivery)
+        .outerjoin(last, and_(last.c.delivery_id == Delivery.id, last.c.round == Delivery.round))
+        .outerjoin(deferred, deferred.c.id == last.c.id)
+        .where(Delivery.attempt_id == attempt_id, Delivery.batch == number, ~exists().where(is_final()))
+    )
+    columns = [
+        "delivery_id",
+        "attempt_id",
+        "round",
+        "state",
+        "reason",
+        "code",
+        "enhanced",
+        "reply",
+        "tried_at",
+    ]
+    connection.execute(insert(Result).from_select(columns, rest))
+    recount(connection, attempt_id, number)
+    return True
+
+
+def recount(connection: Connection, attempt_id: int, number: int) -> None:
+    """Sets a batch's counts to what its results say."""
+    query = (
+        select(Result.state, func.count())
+        .join(Delivery, is_final())
+        .where(Delivery.attempt_id == attempt_id, Delivery.batch == number)
+        .group_by(Result.state)
+    )
+    counts = {state.value: count for state, count in connection.execute(query)}
+    values: dict[str, Any] = {name: counts.get(name, 0) for name in COUNTED}
+    connection.execute(
+        update(Batch)
+        .where(Batch.attempt_id == attempt_id, Batch.number == number)
+        .values(waiting=Batch.size - sum(values.values()), **values)
+    )
+
+
+def close_if_through(connection: Connection, attempt_id: int, now: datetime) -> bool:
+    """Closes an attempt none of whose deliveries waits any more, and its mailing if nothing lies ahead."""
+    row = connection.execute(
+        select(Attempt.mailing_id, Attempt.reason)
+        .where(Attempt.id == attempt_id, Attempt.status == AttemptStatus.SENDING)
+        .with_for_update()
+    ).one_or_none()
+    if row is None:
+        return False
+    sums = connection.execute(
+        select(*(func.coalesce(func.sum(getattr(Batch, name)), 0) for name in ("waiting", *COUNTED))).where(
+            Batch.attempt_id == attempt_id
+        )
+    ).one()
+    waiting, *counts = map(int, sums)
+    if waiting:
+        return False
+    totals = dict(zip(COUNTED, counts, strict=True))
+    values: dict[str, Any] = totals | {
+        "status": _closing_status(row.reason),
+        "succeeded": sum(counts) == totals["sent"] > 0,
+        "finished_at": now,
+    }
+    connection.execute(update(Attempt).where(Attempt.id == attempt_id).values(**values))
+    finish_mailing(connection, row.mailing_id)
+    return True
+
+
+def _closing_status(reason: Reason | None) -> AttemptStatus:
+    if reason is None:
+        return AttemptStatus.DONE
+    return AttemptStatus.FAILED if reason in FAILURES else AttemptStatus.CANCELLED
+
+
+def finish_mailing(connection: Connection, mailing_id: int) -> None:
+    """A mailing with no firing ahead and no attempt open is finished."""
+    is_open = exists().where(Attempt.mailing_id == mailing_id, Attempt.status.in_(Attempt.OPEN))
+    connection.execute(
+        update(Mailing)
+        .where(Mailing.id == mailing_id, Mailing.next_at.is_(None), ~is_open)
+        .values(status=MailingStatus.FINISHED)
+    )
+
+
+def with_work(connection: Connection, now: datetime) -> list[tuple[int, int]]:
+    """(attempt id, free batches that have work now) of all open attempts, the least served first."""
+    query = (
+        select(Batch.attempt_id, func.count())
+        .join(Attempt, Attempt.id == Batch.attempt_id)
+        .join(Mailing, Mailing.id == Attempt.mailing_id)
+        .where(
+            Attempt.status == AttemptStatus.SENDING,
+            Attempt.reason.is_(None),
+            Mailing.paused_at.is_(None),
+            Batch.waiting > 0,
+            Batch.holder.is_(None),
+            or_(Batch.not_before.is_(None), Batch.not_before <= now),
+        )
+        .group_by(Batch.attempt_id)
+        .order_by(func.count(), Batch.attempt_id)
+    )
+    return [(attempt_id, count) for attempt_id, count in connection.execute(query)]

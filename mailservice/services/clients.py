@@ -1,0 +1,132 @@
+"""Clients: the people who receive mail, each user's own."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from flask_babel import gettext as _
+from sqlalchemy import delete as delete_rows
+from sqlalchemy import func, select
+from sqlalchemy.exc import IntegrityError
+
+from mailservice.database import db
+from mailservice.errors import Invalid, NotFound
+from mailservice.models import Attempt, Client, Delivery, Mailing, Reason, Result, User
+from mailservice.services import addresses, ids, texts
+from mailservice.services.pages import Page, fetch, matches
+
+LONGEST_NAME = 200
+LONGEST_COMMENT = 5000
+HISTORY = 100  # deliveries shown on a client's page
+
+
+@dataclass(frozen=True)
+class Line:
+    """One delivery to a client: what became of it, and the server's words."""
+
+    delivery_id: int
+    attempt_id: int
+    mailing_id: int
+    title: str
+    due_at: datetime
+    state: str
+    tried_at: datetime | None
+    reply: str | None
+    reason: Reason | None
+
+
+def own(owner: User, client_id: int) -> Client:
+    """The owner's client; NotFound for everybody else's and for none."""
+    found = None
+    if ids.possible(client_id):
+        query = select(Client).where(Client.id == client_id, Client.owner_id == owner.id)
+        found = db.session.scalars(query).one_or_none()
+    if found is None:
+        raise NotFound(_("There is no such client."))
+    return found
+
+
+def search(owner: User, *, words: str, number: int, size: int) -> Page[Client]:
+    """Clients whose address, name or comment holds `words`, by name and address."""
+    query = select(Client).where(Client.owner_id == owner.id)
+    if words:
+        query = query.where(matches(words, Client.email, Client.full_name, Client.comment))
+    return fetch(query.order_by(Client.full_name, Client.email_normalised), number=number, size=size)
+
+
+def create(owner: User, *, email: str, full_name: str, comment: str) -> Client:
+    """Invalid beside “email” when the owner has this address already, however it is spelt."""
+    client = Client(owner_id=owner.id)
+    _fill(client, email=email, full_name=full_name, comment=comment)
+    return _keep(client)
+
+
+def change(client: Client, *, email: str, full_name: str, comment: str) -> Client:
+    """What was sent before keeps the address and the name with which it was sent."""
+    with db.session.no_autoflush:
+        _fill(client, email=email, full_name=full_name, comment=comment)
+    return _keep(client)
+
+
+def delete(client: Client) -> str:
+    """Takes the client out of all mailings too; the account of past deliveries stays. Returns the address."""
+    email = client.email
+    db.session.execute(delete_rows(Client).where(Client.id == client.id))
+    return email
+
+
+def history(client: Client) -> list[Line]:
+    """The latest deliveries to the client, newest first, each with its latest result."""
+    latest = (
+        select(Result.delivery_id, func.max(Result.id).label("result_id"))
+        .join(Delivery, Delivery.id == Result.delivery_id)
+        .where(Delivery.client_id == client.id, Result.round == Delivery.round)
+        .group_by(Result.delivery_id)
+        .subquery()
+    )
+    query = (
+        select(Delivery.id, Attempt.id, Attempt.mailing_id, Mailing.title, Attempt.due_at, Result)
+        .join(Attempt, Attempt.id == Delivery.attempt_id)
+        .join(Mailing, Mailing.id == Attempt.mailing_id)
+        .outerjoin(latest, latest.c.delivery_id == Delivery.id)
+        .outerjoin(Result, Result.id == latest.c.result_id)
+        .where(Delivery.client_id == client.id, Attempt.owner_id == client.owner_id)
+        .order_by(Attempt.due_at.desc(), Delivery.id.desc())
+        .limit(HISTORY)
+    )
+    return [_line(*row) for row in db.session.execute(query)]
+
+
+def _line(
+    delivery_id: int, attempt_id: int, mailing_id: int, title: str, due_at: datetime, result: Result | None
+) -> Line:
+    return Line(
+        delivery_id,
+        attempt_id,
+        mailing_id,
+        title,
+        due_at,
+        state=result.state.value if result else "waiting",
+        tried_at=result.tried_at if result else None,
+        reply=result.reply if result else None,
+        reason=result.reason if result else None,
+    )
+
+
+def _fill(client: Client, *, email: str, full_name: str, comment: str) -> None:
+    address = addresses.parse(email)
+    client.full_name = texts.one_line(full_name, field="full_name", longest=LONGEST_NAME)
+    client.comment = texts.many_lines(comment, field="comment", longest=LONGEST_COMMENT).strip()
+    client.email, client.email_normalised = address.given, address.normalised
+
+
+def _keep(client: Client) -> Client:
+    """The database decides whether the address is taken: two browsers may ask at once."""
+    try:
+        with db.session.begin_nested():
+            db.session.add(client)
+            db.session.flush()
+    except IntegrityError:
+        raise Invalid(_("You have a client with this address already."), field="email") from None
+    return client

@@ -1,0 +1,248 @@
+"""Mailings: which message goes to which clients, when, how often, until when."""
+
+from __future__ import annotations
+
+import enum
+import zoneinfo
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cache
+from typing import Any
+
+from flask_babel import gettext as _
+from sqlalchemy import ColumnElement, case, exists, func, select
+from sqlalchemy import delete as delete_rows
+
+from mailservice import clock
+from mailservice.database import db
+from mailservice.errors import Invalid, NotFound, Refused
+from mailservice.models import Attempt, Mailing, MailingStatus, Message, User, mailing_clients
+from mailservice.services import audiences, ids, messages, pages, schedule, texts
+from mailservice.services.audiences import Audience
+from mailservice.services.counting import Counts, counts_of
+from mailservice.services.schedule import Schedule
+
+LONGEST_TITLE = 200
+YEARS = range(2000, 2101)
+
+
+class Phase(enum.StrEnum):
+    """How a mailing stands, in one word: its status with everything that overrides it."""
+
+    CREATED = "created"
+    RUNNING = "running"
+    SENDING = "sending"  # an attempt is open
+    PAUSED = "paused"
+    DISABLED = "disabled"
+    FINISHED = "finished"
+
+
+_open_attempt = exists().where(Attempt.mailing_id == Mailing.id, Attempt.status.in_(Attempt.OPEN))
+_phase: ColumnElement[str] = case(
+    (Mailing.disabled_at.is_not(None), Phase.DISABLED.value),
+    (Mailing.status == MailingStatus.FINISHED, Phase.FINISHED.value),
+    (Mailing.paused_at.is_not(None), Phase.PAUSED.value),
+    (_open_attempt, Phase.SENDING.value),
+    (Mailing.status == MailingStatus.RUNNING, Phase.RUNNING.value),
+    else_=Phase.CREATED.value,
+)
+
+
+@dataclass(frozen=True)
+class Line:
+    """A mailing as a list shows it."""
+
+    mailing: Mailing
+    subject: str
+    phase: Phase
+    clients: int
+    last_attempt: Attempt | None
+    counts: Counts | None
+
+
+def own(owner: User, mailing_id: int, *, lock: bool = False) -> Mailing:
+    """The owner's mailing, or NotFound."""
+    query = select(Mailing).where(Mailing.id == mailing_id, Mailing.owner_id == owner.id)
+    query = query.with_for_update() if lock else query
+    mailing = db.session.scalars(query).one_or_none() if ids.possible(mailing_id) else None
+    if mailing is None:
+        raise NotFound(_("There is no such mailing."))
+    return mailing
+
+
+def phase_of(mailing: Mailing) -> Phase:
+    return Phase(db.session.scalars(select(_phase).where(Mailing.id == mailing.id)).one())
+
+
+def open_attempt(mailing: Mailing) -> Attempt | None:
+    query = select(Attempt).where(Attempt.mailing_id == mailing.id, Attempt.status.in_(Attempt.OPEN))
+    return db.session.scalars(query).one_or_none()
+
+
+def disabled_by(mailing: Mailing) -> str:
+    """The manager who disabled it, by name; empty when nobody did or he is gone."""
+    if mailing.disabled_by_id is None:
+        return ""
+    manager = db.session.get_one(User, mailing.disabled_by_id)
+    return manager.full_name or manager.email
+
+
+def search(
+    owner: User, *, words: str = "", phase: Phase | None = None, number: int = 1, size: int = 50
+) -> pages.Page[Line]:
+    """Lines, what needs attention soonest first: by next firing, then the newest."""
+    query: Any = select(Mailing, Message.subject, _phase).join(Message, Message.id == Mailing.message_id)
+    query = query.where(Mailing.owner_id == owner.id)
+    if words:
+        query = query.where(pages.matches(words, Mailing.title, Message.subject))
+    if phase:
+        query = query.where(_phase == phase.value)
+    sending_first = case((_phase == Phase.SENDING.value, 0), else_=1)
+    query = query.order_by(sending_first, Mailing.next_at.is_(None), Mailing.next_at, Mailing.id.desc())
+    page = pages.fetch(query, number=number, size=size, rows=True)
+    return pages.Page(_lines(page.items), page.number, page.size, page.total)
+
+
+def phases(owner: User) -> dict[Phase, int]:
+    """How many mailings the owner has in each phase."""
+    query = select(_phase, func.count()).where(Mailing.owner_id == owner.id).group_by(_phase)
+    return {Phase(word): number for word, number in db.session.execute(query)}
+
+
+def create(owner: User, *, title: str, message_id: int, plan: Schedule, audience: Audience) -> Mailing:
+    """A mailing armed for its first firing; Invalid names the field that is wrong."""
+    now = clock.now()
+    _check_schedule(plan, now)
+    mailing = Mailing(owner_id=owner.id, **_checked(owner, title, message_id), **_columns(plan))
+    schedule.arm(mailing, now)
+    db.session.add(mailing)
+    db.session.flush()
+    audiences.assign(mailing, audience)
+    return mailing
+
+
+def update(
+    mailing: Mailing, owner: User, *, title: str, message_id: int, plan: Schedule, audience: Audience | None
+) -> Mailing:
+    """`audience` None keeps the clients. An open attempt goes on with the text and clients it began with."""
+    now = clock.now()
+    before = schedule.of(mailing)
+    if plan != before:
+        _check_schedule(plan, now)
+    for name, value in (_checked(owner, title, message_id) | _columns(plan)).items():
+        setattr(mailing, name, value)
+    if plan != before:
+        only_the_end = _columns(plan) | {"end_local": None} == _columns(before) | {"end_local": None}
+        rearm = schedule.rearm_after_end_change if only_the_end else schedule.arm
+        rearm(mailing, now)
+    db.session.flush()
+    if audience is not None:
+        audiences.assign(mailing, audience)
+    return mailing
+
+
+def delete(mailing: Mailing) -> None:
+    """With all its attempts; Refused while one is open. `mailing` is locked (`own(…, lock=True)`)."""
+    if open_attempt(mailing):
+        raise Refused(_("This mailing is being sent now. Wait until it is through, then delete it."))
+    db.session.execute(delete_rows(Mailing).where(Mailing.id == mailing.id))
+
+
+def pause(mailing: Mailing) -> Mailing:
+    """No letter starts after it (within a second). Asked twice, it changes nothing."""
+    if mailing.status is MailingStatus.FINISHED:
+        raise Refused(_("This mailing is finished: there is nothing to pause."))
+    mailing.paused_at = mailing.paused_at or clock.now()
+    return mailing
+
+
+def resume(mailing: Mailing) -> Mailing:
+    """Firings that passed meanwhile are not made up for."""
+    if mailing.paused_at:
+        schedule.resume(mailing, clock.now())
+        mailing.paused_at = None
+    return mailing
+
+
+@cache
+def zones() -> list[str]:
+    """The IANA zones that a form offers: named after places, and UTC."""
+    return ["UTC", *sorted(z for z in _all_zones() if "/" in z and not z.startswith("Etc/"))]
+
+
+@cache
+def _all_zones() -> set[str]:
+    return zoneinfo.available_timezones()
+
+
+def _columns(plan: Schedule) -> dict[str, object]:
+    return {
+        "start_local": plan.start_local,
+        "end_local": plan.end_local,
+        "time_zone": plan.time_zone,
+        "periodicity": plan.periodicity,
+    }
+
+
+def _checked(owner: User, title: str, message_id: int) -> dict[str, object]:
+    title = texts.required(texts.one_line(title, field="title", longest=LONGEST_TITLE), field="title")
+    try:
+        message = messages.own(owner, message_id)
+    except NotFound:
+        raise Invalid(_("This message is no longer there. Choose another one."), field="message_id") from None
+    return {"title": title, "message_id": message.id}
+
+
+def _check_schedule(plan: Schedule, now: datetime) -> None:
+    """Invalid beside the field of the form that is wrong."""
+    if plan.time_zone not in _all_zones():
+        raise Invalid(_("There is no such time zone. Choose one from the list."), field="time_zone")
+    wrong_year = _("The year must be between %(first)s and %(last)s.", first=YEARS[0], last=YEARS[-1])
+    if plan.start_local.year not in YEARS:
+        raise Invalid(wrong_year, field="start_date")
+    if plan.end_local is None:
+        return
+    if plan.end_local.year not in YEARS:
+        raise Invalid(wrong_year, field="end_date")
+    if plan.end_local <= plan.start_local:
+        raise Invalid(_("The end must be later than the first send."), field="end_date")
+    if plan.end_at and plan.end_at <= now:
+        raise Invalid(_("The end has already passed: nothing would ever be sent."), field="end_date")
+    if plan.at(0) is None:  # both within one hour that daylight saving time skips
+        raise Invalid(_("Nothing would ever be sent before this end."), field="end_date")
+
+
+def _lines(rows) -> list[Line]:
+    ids = [mailing.id for mailing, _subject, _word in rows]
+    clients = _client_counts(ids)
+    attempts = _last_attempts(ids)
+    counts = counts_of(attempts.values())
+    return [
+        Line(
+            mailing,
+            subject,
+            Phase(word),
+            clients.get(mailing.id, 0),
+            attempt := attempts.get(mailing.id),
+            counts[attempt.id] if attempt else None,
+        )
+        for mailing, subject, word in rows
+    ]
+
+
+def _client_counts(mailing_ids: list[int]) -> dict[int, int]:
+    column = mailing_clients.c.mailing_id
+    query = select(column, func.count()).where(column.in_(mailing_ids)).group_by(column)
+    return {row[0]: row[1] for row in db.session.execute(query)}
+
+
+def _last_attempts(mailing_ids: list[int]) -> dict[int, Attempt]:
+    """By mailing id: the attempt at the latest occurrence."""
+    latest = (
+        select(Attempt.mailing_id, func.max(Attempt.occurrence).label("occurrence"))
+        .where(Attempt.mailing_id.in_(mailing_ids))
+        .group_by(Attempt.mailing_id)
+        .subquery()
+    )
+    is_latest = (Attempt.mailing_id == latest.c.mailing_id) & (Attempt.occurrence == latest.c.occurrence)
+    return {a.mailing_id: a for a in db.session.scalars(select(Attempt).join(latest, is_latest))}

@@ -1,0 +1,101 @@
+"""How far attempts are: the numbers that the command line prints while it sends."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import NamedTuple
+
+from sqlalchemy import func, select
+
+from mailservice.database import db
+from mailservice.models import Attempt, AttemptStatus, Batch, Mailing, mailing_clients
+from mailservice.services import planning
+
+
+class Progress(NamedTuple):
+    """Counts of deliveries, as the attempt's batches have them."""
+
+    attempt_id: int
+    title: str
+    status: AttemptStatus
+    succeeded: bool | None
+    server_reply: str | None
+    size: int
+    waiting: int
+    sent: int
+    failed: int
+    unknown: int
+    skipped: int
+    cancelled: int
+
+    @property
+    def done(self) -> int:
+        return self.size - self.waiting
+
+    @property
+    def is_failure(self) -> bool:
+        """It is over, nobody stopped it, and not every letter was accepted."""
+        return self.status is AttemptStatus.FAILED or (self.status is AttemptStatus.DONE and not self.succeeded)
+
+
+COUNTS = (
+    Batch.size,
+    Batch.waiting,
+    Batch.sent,
+    Batch.failed,
+    Batch.unknown,
+    Batch.skipped,
+    Batch.cancelled,
+)
+
+
+def of_attempts(*, since: datetime, among: set[int], mailing_id: int | None = None) -> list[Progress]:
+    """Of the given attempts and of those planned since a moment, in order."""
+    query = (
+        select(
+            Attempt.id,
+            Mailing.title,
+            Attempt.status,
+            Attempt.succeeded,
+            Attempt.server_reply,
+            *(func.coalesce(func.sum(column), 0) for column in COUNTS),
+        )
+        .join(Mailing, Mailing.id == Attempt.mailing_id)
+        .outerjoin(Batch, Batch.attempt_id == Attempt.id)
+        .where(Attempt.id.in_(among) | (Attempt.planned_at >= since))
+        .group_by(Attempt.id, Mailing.title)
+        .order_by(Attempt.id)
+    )
+    if mailing_id is not None:
+        query = query.where(Attempt.mailing_id == mailing_id)
+    return [Progress(*row[:5], *map(int, row[5:])) for row in db.session.execute(query)]
+
+
+def open_ids(mailing_id: int | None = None) -> set[int]:
+    """Ids of the attempts that are open now."""
+    query = select(Attempt.id).where(Attempt.status.in_(Attempt.OPEN))
+    if mailing_id is not None:
+        query = query.where(Attempt.mailing_id == mailing_id)
+    return set(db.session.scalars(query))
+
+
+class Due(NamedTuple):
+    """A mailing that would be planned now."""
+
+    mailing_id: int
+    title: str
+    next_at: datetime
+    clients: int
+
+
+def due(now: datetime, *, mailing_id: int | None = None) -> list[Due]:
+    """What a tick at this moment would plan; nothing is changed."""
+    ids = planning.due(now, mailing_id=mailing_id)
+    query = (
+        select(Mailing.id, Mailing.title, Mailing.next_at, func.count(mailing_clients.c.client_id))
+        .outerjoin(mailing_clients, mailing_clients.c.mailing_id == Mailing.id)
+        .where(Mailing.id.in_(ids))
+        .group_by(Mailing.id, Mailing.title, Mailing.next_at)
+        .order_by(Mailing.next_at)
+    )
+    return [Due(*row) for row in db.session.execute(query)]

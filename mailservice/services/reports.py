@@ -1,0 +1,238 @@
+"""What became of the letters: attempts, and the deliveries behind each number."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from flask_babel import gettext as _
+from sqlalchemy import ColumnElement, Select, and_, func, or_, select
+
+from mailservice.database import db
+from mailservice.errors import NotFound
+from mailservice.models import Attempt, AttemptStatus, Batch, Delivery, Mailing, Reason, Result, State, User
+from mailservice.services import ids, pages
+from mailservice.services.counting import Counts, counts_of
+
+GROUPS = 30  # kinds of refusal that a page explains
+
+
+class Ending(enum.StrEnum):
+    """How an attempt stands, for choosing some from a list."""
+
+    OPEN = "open"
+    SUCCEEDED = "succeeded"
+    TROUBLED = "troubled"  # through, but not every letter was accepted
+    STOPPED = "stopped"
+    SKIPPED = "skipped"
+
+
+_done = Attempt.status == AttemptStatus.DONE
+_ENDINGS: dict[Ending, ColumnElement[bool]] = {
+    Ending.OPEN: Attempt.status.in_(Attempt.OPEN),
+    Ending.SUCCEEDED: and_(_done, Attempt.succeeded.is_(True)),
+    Ending.TROUBLED: and_(_done, or_(Attempt.succeeded.is_(False), Attempt.succeeded.is_(None))),
+    Ending.STOPPED: Attempt.status.in_((AttemptStatus.CANCELLED, AttemptStatus.FAILED)),
+    Ending.SKIPPED: Attempt.status == AttemptStatus.SKIPPED,
+}
+
+
+def ending_of(attempt: Attempt) -> Ending:
+    if attempt.is_open:
+        return Ending.OPEN
+    match attempt.status:
+        case AttemptStatus.DONE:
+            return Ending.SUCCEEDED if attempt.succeeded else Ending.TROUBLED
+        case AttemptStatus.SKIPPED:
+            return Ending.SKIPPED
+        case _:
+            return Ending.STOPPED
+
+
+@dataclass(frozen=True)
+class AttemptLine:
+    """An attempt as a list shows it."""
+
+    attempt: Attempt
+    mailing: Mailing
+    counts: Counts
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """Deliveries that the same thing happened to; `reply` is one of the server's answers."""
+
+    state: State
+    reason: Reason | None
+    code: int | None
+    enhanced: str | None
+    number: int
+    reply: str | None
+
+
+@dataclass(frozen=True)
+class DeliveryLine:
+    """A delivery with its latest result; `state` None while it waits."""
+
+    delivery: Delivery
+    state: State | None
+    latest: Result | None
+    tries: int
+
+
+@dataclass(frozen=True)
+class Deliveries:
+    """A stretch of a list that is read by address, from `before` or `after` one."""
+
+    lines: Sequence[DeliveryLine]
+    before: str | None
+    after: str | None
+
+
+@dataclass(frozen=True)
+class Which:
+    """Which deliveries of an attempt: `state` “waiting” or a final one; `words` are part of the address.
+
+    With `exact` only those of one kind of Trouble: of just this reason and these codes, or of none.
+    """
+
+    state: str | None = None
+    words: str = ""
+    reason: Reason | None = None
+    code: int | None = None
+    enhanced: str | None = None
+    exact: bool = False
+
+
+def own(owner: User, attempt_id: int) -> Attempt:
+    """An attempt of one of the owner's mailings, or NotFound."""
+    query = select(Attempt).where(Attempt.id == attempt_id, Attempt.owner_id == owner.id)
+    attempt = db.session.scalars(query).one_or_none() if ids.possible(attempt_id) else None
+    if attempt is None:
+        raise NotFound(_("There is no such attempt."))
+    return attempt
+
+
+def attempts(
+    owner: User,
+    *,
+    mailing_id: int | None = None,
+    ending: Ending | None = None,
+    number: int = 1,
+    size: int = 50,
+) -> pages.Page[AttemptLine]:
+    """Attempts over all mailings of the owner, the latest first."""
+    query: Any = select(Attempt, Mailing).join(Mailing, Mailing.id == Attempt.mailing_id)
+    query = query.where(Attempt.owner_id == owner.id)
+    if mailing_id is not None:
+        query = query.where(Attempt.mailing_id == mailing_id)
+    if ending:
+        query = query.where(_ENDINGS[ending])
+    query = query.order_by(Attempt.due_at.desc(), Attempt.id.desc())
+    page = pages.fetch(query, number=number, size=size, rows=True)
+    counts = counts_of(attempt for attempt, _mailing in page.items)
+    lines = [AttemptLine(attempt, mailing, counts[attempt.id]) for attempt, mailing in page.items]
+    return pages.Page(lines, page.number, page.size, page.total)
+
+
+def troubles(attempt: Attempt) -> list[Trouble]:
+    """Why letters were not delivered, by kind, the most frequent first."""
+    kind = (Result.state, Result.reason, Result.code, Result.enhanced)
+    query = (
+        select(*kind, func.count().label("number"), func.max(Result.reply).label("reply"))
+        .join(Delivery, and_(Delivery.id == Result.delivery_id, Delivery.round == Result.round))
+        .where(Result.attempt_id == attempt.id, Result.state.not_in((State.SENT, State.DEFERRED)))
+        .group_by(*kind)
+        .order_by(func.count().desc(), Result.state, Result.code)
+        .limit(GROUPS)
+    )
+    return [Trouble(**row._mapping) for row in db.session.execute(query)]
+
+
+def deferred(attempt: Attempt) -> tuple[int, datetime | None]:
+    """How many waiting letters the server has put off, and when the first of them is tried again."""
+    query = _waiting(attempt, select(func.count(Delivery.id.distinct()), func.min(Result.not_before))).join(
+        Result,
+        and_(
+            Result.delivery_id == Delivery.id, Result.round == Delivery.round, Result.state == State.DEFERRED
+        ),
+    )
+    number, at = db.session.execute(query).one()
+    return number, at
+
+
+def deliveries(
+    attempt: Attempt, which: Which, *, size: int = 50, after: str | None = None, before: str | None = None
+) -> Deliveries:
+    """Deliveries by address: the `size` next ones after one, or before one, or the first ones.
+
+    There is no page number: an attempt may have a million deliveries, and skipping rows costs reading them.
+    """
+    query = _which(attempt, which)
+    if before is not None:
+        query = query.where(Delivery.email_normalised < before).order_by(Delivery.email_normalised.desc())
+    else:
+        query = query.order_by(Delivery.email_normalised)
+        query = query.where(Delivery.email_normalised > after) if after is not None else query
+    found = list(db.session.scalars(query.limit(size + 1)))
+    more = len(found) > size
+    found = found[:size]
+    if before is not None:
+        found.reverse()
+    first, last = (found[0].email_normalised, found[-1].email_normalised) if found else (None, None)
+    has_before = more if before is not None else after is not None
+    has_after = True if before is not None else more
+    return Deliveries(_delivery_lines(found), first if has_before else None, last if has_after else None)
+
+
+def _which(attempt: Attempt, which: Which) -> Select:
+    """The question for exactly the deliveries that a number counts."""
+    query = select(Delivery).where(Delivery.attempt_id == attempt.id)
+    if which.state == "waiting":
+        query = _waiting(attempt, select(Delivery))
+    elif which.state:
+        final = select(Result.delivery_id).where(
+            Result.attempt_id == attempt.id,
+            Result.state == State(which.state),
+            Result.delivery_id == Delivery.id,
+            Result.round == Delivery.round,
+        )
+        if which.exact:
+            final = final.where(
+                Result.reason.is_not_distinct_from(which.reason),
+                Result.code.is_not_distinct_from(which.code),
+                Result.enhanced.is_not_distinct_from(which.enhanced),
+            )
+        query = query.where(final.exists())
+    if which.words:
+        query = query.where(Delivery.email.icontains(which.words, autoescape=True))
+    return query
+
+
+def _waiting(attempt: Attempt, query: Select) -> Select:
+    """Restricts to deliveries without a final result in their round; only in batches that have any."""
+    numbers = select(Batch.number).where(Batch.attempt_id == attempt.id, Batch.waiting > 0)
+    final = select(Result.id).where(
+        Result.delivery_id == Delivery.id, Result.round == Delivery.round, Result.state != State.DEFERRED
+    )
+    return query.select_from(Delivery).where(
+        Delivery.attempt_id == attempt.id, Delivery.batch.in_(numbers), ~final.correlate(Delivery).exists()
+    )
+
+
+def _delivery_lines(found: Sequence[Delivery]) -> list[DeliveryLine]:
+    query = select(Result).where(Result.delivery_id.in_([d.id for d in found])).order_by(Result.id)
+    results: dict[int, list[Result]] = {d.id: [] for d in found}
+    for result in db.session.scalars(query):
+        results[result.delivery_id].append(result)
+    return [_delivery_line(d, results[d.id]) for d in found]
+
+
+def _delivery_line(delivery: Delivery, results: list[Result]) -> DeliveryLine:
+    current = [r for r in results if r.round == delivery.round]
+    final = next((r for r in current if r.state is not State.DEFERRED), None)
+    latest = final or (current[-1] if current else None)
+    return DeliveryLine(delivery, final.state if final else None, latest, len(results))

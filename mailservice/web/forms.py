@@ -1,0 +1,54 @@
+"""The base of all forms, and how what a service refuses gets beside its field."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from flask import render_template
+from flask_wtf import FlaskForm
+from wtforms import Field
+from wtforms.validators import StopValidation
+
+from mailservice.errors import Invalid, Refused
+
+
+class Form(FlaskForm):
+    """Its CSRF token is checked by the global CSRFProtect; texts come from the person's language."""
+
+
+def checked(check: Callable[..., Any], **values: Any) -> Callable[[FlaskForm, Field], None]:
+    """A service's own check as a validator, so that all fields are checked at once.
+
+    `checked(texts.one_line, field="title", longest=200)`; the service asks again when it writes.
+    """
+
+    def validate(form: FlaskForm, field: Field) -> None:
+        try:
+            check(field.data or "", **values)
+        except Invalid as error:
+            raise StopValidation(error.message) from None
+
+    return validate
+
+
+@contextmanager
+def errors_beside(form: FlaskForm) -> Iterator[None]:
+    """Puts an Invalid or Refused beside the field that it names, else above the form; then go on.
+
+    `with errors_beside(form), transaction(): …` and after it: `if not form.errors:` it is done.
+    """
+    try:
+        yield
+    except (Invalid, Refused) as error:
+        field = form._fields.get(error.field) if error.field else None
+        if field is None:
+            form.form_errors.append(error.message)
+        else:
+            field.errors = [*field.errors, error.message]
+
+
+def page(template: str, form: FlaskForm, **context: Any) -> tuple[str, int]:
+    """The page with its form; status 422 when the form was sent and has errors."""
+    return render_template(template, form=form, **context), 422 if form.errors else 200

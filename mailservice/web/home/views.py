@@ -1,0 +1,16 @@
+"""The first page: the way in for a visitor, what matters now for the signed-in."""
+
+from flask import render_template
+from flask_login import current_user
+
+from mailservice.services import dashboard
+from mailservice.web.home import blueprint
+from mailservice.web.security import public
+
+
+@blueprint.get("/")
+@public
+def index():
+    if not current_user.is_authenticated:
+        return render_template("home/landing.html")
+    return render_template("home/dashboard.html", board=dashboard.of(current_user))

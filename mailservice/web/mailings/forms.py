@@ -1,0 +1,111 @@
+"""The form of a mailing: dates and times as native inputs, clients without one option each."""
+
+from __future__ import annotations
+
+from datetime import datetime, time
+
+from flask_babel import gettext as _
+from flask_babel import lazy_gettext as _l
+from wtforms import (
+    DateField,
+    Field,
+    RadioField,
+    SelectField,
+    SelectMultipleField,
+    StringField,
+    TextAreaField,
+    TimeField,
+)
+from wtforms.validators import DataRequired, InputRequired, Optional, ValidationError
+
+from mailservice.models import Mailing, Periodicity, User
+from mailservice.services import audiences, messages
+from mailservice.services.audiences import Audience
+from mailservice.services.schedule import Schedule
+from mailservice.web.forms import Form
+from mailservice.web.mailings.words import PERIODICITIES
+
+REQUIRED = DataRequired(_l("This cannot be empty."))
+TIMES = ["%H:%M", "%H:%M:%S"]
+LAST_MINUTE = time(23, 59)  # an end without a time is the end of its day
+KEEP, ALL, CHOSEN = "keep", "all", "chosen"
+NO_MESSAGE = 0
+
+
+class MailingForm(Form):
+    title = StringField(_l("Title"), validators=[REQUIRED], description=_l("For yourself; clients do not see it."))
+    message_id = SelectField(_l("Message"), coerce=int)
+    start_date = DateField(_l("First send"), validators=[InputRequired(_l("Enter a date."))])
+    start_time = TimeField(_l("Time"), format=TIMES, validators=[InputRequired(_l("Enter a time."))])
+    time_zone = StringField(_l("Time zone"), validators=[REQUIRED])
+    periodicity = SelectField(_l("How often"), choices=[(p.value, word) for p, word in PERIODICITIES.items()])
+    end_date = DateField(_l("End"), validators=[Optional()])
+    end_time = TimeField(_l("Time"), format=TIMES, validators=[Optional()])
+    audience = RadioField(_l("Clients"))
+    pasted = TextAreaField(_l("Addresses, one a line"))
+    find_words = StringField(_l("Find clients by address or name"))
+    ticked = SelectMultipleField(coerce=int, validate_choice=False)
+
+    def validate_message_id(self, field: Field) -> None:
+        if field.data == NO_MESSAGE:
+            raise ValidationError(_("Choose the message to send."))
+
+    def validate_end_time(self, field: Field) -> None:
+        if field.data and not self.end_date.data and not self.end_date.errors:
+            raise ValidationError(_("Enter the date too."))
+
+    def offer(self, owner: User, mailing: Mailing | None = None) -> None:
+        """Fills the choices with what the owner has."""
+        self.message_id.choices = messages.choices(owner)
+        if mailing is None:
+            self.message_id.choices.insert(0, (NO_MESSAGE, _("Choose a message")))
+        self.audience.choices = [(ALL, _("All my clients")), (CHOSEN, _("Chosen ones"))]
+        if mailing is not None:
+            self.audience.choices.insert(0, (KEEP, _("Leave as they are")))
+
+    def start_new(self, owner: User, message_id: int | None) -> None:
+        """What stands in the form of a new mailing."""
+        self.message_id.data = message_id or NO_MESSAGE
+        self.time_zone.data = owner.time_zone
+        self.audience.data = ALL
+
+    def start_edit(self, mailing: Mailing) -> None:
+        """What stands in the form of an existing mailing; a small audience as text, to be edited."""
+        self.start_date.data, self.start_time.data = mailing.start_local.date(), mailing.start_local.time()
+        if mailing.end_local:
+            self.end_date.data, self.end_time.data = mailing.end_local.date(), mailing.end_local.time()
+        self.periodicity.data = mailing.periodicity.value
+        text = audiences.as_text(mailing)
+        self.audience.data, self.pasted.data = (KEEP, "") if text is None else (CHOSEN, text)
+
+    def collect_ticked(self, owner: User) -> None:
+        """Moves what is ticked into the text, so that another search does not lose it."""
+        found = audiences.addresses_of(owner, self.ticked.data or [])
+        text = (self.pasted.data or "").rstrip()
+        known = {line.strip().lower() for line in text.splitlines()}
+        added = [address for address in found if address.lower() not in known]
+        self.pasted.data = "\n".join(filter(None, [text, *added]))
+        self.ticked.data = []
+        self.audience.data = CHOSEN
+
+    def plan(self) -> Schedule:
+        """The schedule that the fields say."""
+        end = None
+        if self.end_date.data:
+            end = datetime.combine(self.end_date.data, self.end_time.data or LAST_MINUTE)
+        return Schedule(
+            datetime.combine(self.start_date.data, self.start_time.data),
+            self.time_zone.data.strip(),
+            Periodicity(self.periodicity.data),
+            end,
+        )
+
+    def chosen(self, owner: User) -> Audience | None:
+        """The clients that the fields say; None: those that the mailing has."""
+        match self.audience.data:
+            case "keep":
+                return None
+            case "all":
+                return audiences.everyone()
+            case _:
+                return audiences.chosen(owner, pasted=self.pasted.data or "", ticked=self.ticked.data or [])

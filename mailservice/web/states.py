@@ -1,0 +1,86 @@
+"""How a state looks and is called: one word and one of the five colours, the same on every page."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from flask_babel import lazy_gettext as _l
+
+WORDS = {
+    # deliveries
+    "waiting": _l("waiting"),
+    "deferred": _l("waiting for another try"),
+    "sent": _l("sent"),
+    "failed": _l("failed"),
+    "unknown": _l("uncertain"),
+    "skipped": _l("skipped"),
+    "cancelled": _l("cancelled"),
+    # attempts
+    "planned": _l("planned"),
+    "preparing": _l("being prepared"),
+    "sending": _l("being sent"),
+    "done": _l("done"),
+    # mailings
+    "created": _l("created"),
+    "running": _l("running"),
+    "finished": _l("finished"),
+    "paused": _l("paused"),
+    "disabled": _l("disabled"),
+}
+COLOURS = {
+    "sent": "sent",
+    "done": "sent",
+    "running": "sent",
+    "waiting": "waiting",
+    "deferred": "waiting",
+    "paused": "waiting",
+    "planned": "accent",
+    "preparing": "accent",
+    "sending": "accent",
+    "failed": "failed",
+    "disabled": "failed",
+    "unknown": "unknown",
+}
+BAR = ("sent", "waiting", "failed", "unknown", "skipped", "cancelled")  # from left to right
+BAR_WIDTH = 1000
+NARROWEST = 8  # what exists is seen, however little of it there is
+
+
+@dataclass(frozen=True)
+class Segment:
+    state: str
+    colour: str
+    count: int
+    x: float
+    width: float
+
+
+def word(state: Any) -> Any:
+    """The word for a state (an enum's member or its value)."""
+    return WORDS.get(str(state), str(state))
+
+
+def colour(state: Any) -> str:
+    return COLOURS.get(str(state), "skipped")
+
+
+def segments(counts: Any) -> list[Segment]:
+    """The parts of a bar `BAR_WIDTH` wide, from a mapping or an object with counts by state."""
+    numbers = {state: _count(counts, state) for state in BAR}
+    total = sum(numbers.values())
+    shown = {state: n for state, n in numbers.items() if n > 0}
+    free = BAR_WIDTH - NARROWEST * len(shown)
+    parts: list[Segment] = []
+    x = 0.0
+    for state, number in shown.items():
+        width = round(NARROWEST + free * number / total, 2)
+        parts.append(Segment(state, colour(state), number, round(x, 2), width))
+        x += width
+    return parts
+
+
+def _count(counts: Any, state: str) -> int:
+    found = counts.get(state) if isinstance(counts, Mapping) else getattr(counts, state, 0)
+    return int(found or 0)

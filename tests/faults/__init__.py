@@ -1,0 +1,1 @@
+"""What can go wrong, as servers and helpers that do it on purpose."""

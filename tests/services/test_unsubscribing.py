@@ -1,0 +1,73 @@
+import pytest
+from sqlalchemy import func, select
+
+from mailservice.database import db, transaction
+from mailservice.models import Suppression, SuppressionReason
+from mailservice.services import unsubscribing
+from tests import factories
+
+pytestmark = pytest.mark.usefixtures("app")
+ADDRESS = "boris@example.org"
+
+
+@pytest.fixture
+def owner(app):
+    return factories.user()
+
+
+def unsubscribe(owner, address=ADDRESS):
+    with transaction():
+        unsubscribing.unsubscribe(owner.id, email_normalised=address)
+
+
+def take_back(owner, address=ADDRESS):
+    with transaction():
+        unsubscribing.take_back(owner.id, email_normalised=address)
+
+
+def is_unsubscribed(owner):
+    return unsubscribing.is_unsubscribed(owner.id, email_normalised=ADDRESS)
+
+
+def test_unsubscribing_puts_the_address_on_the_owners_stop_list_once(owner):
+    unsubscribe(owner)
+    unsubscribe(owner)
+    assert is_unsubscribed(owner)
+    assert db.session.scalar(select(func.count()).select_from(Suppression)) == 1
+
+
+def test_it_concerns_one_owner_only(owner):
+    unsubscribe(owner)
+    assert not is_unsubscribed(factories.user())
+
+
+def test_a_mistake_is_taken_back(owner):
+    unsubscribe(owner)
+    take_back(owner)
+    assert not is_unsubscribed(owner)
+    take_back(owner)
+
+
+def test_another_reason_comes_back_with_the_mistake(owner):
+    with transaction() as session:
+        row = {"owner_id": owner.id, "email_normalised": ADDRESS, "reason": SuppressionReason.BY_HAND}
+        session.add(Suppression(**row))
+    unsubscribe(owner)
+    assert is_unsubscribed(owner)
+    take_back(owner)
+    kept = db.session.scalars(select(Suppression)).one()
+    assert kept.reason is SuppressionReason.BY_HAND
+
+
+def test_taking_back_lifts_nothing_but_an_unsubscribing(owner):
+    with transaction() as session:
+        row = {"owner_id": owner.id, "email_normalised": ADDRESS, "reason": SuppressionReason.HARD_BOUNCE}
+        session.add(Suppression(**row))
+    take_back(owner)
+    assert db.session.scalars(select(Suppression)).one().reason is SuppressionReason.HARD_BOUNCE
+
+
+def test_the_letters_of_a_deleted_owner_may_still_be_clicked(owner):
+    with transaction():
+        unsubscribing.unsubscribe(owner.id + 1000, email_normalised=ADDRESS)
+    assert db.session.scalars(select(Suppression)).all() == []

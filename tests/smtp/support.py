@@ -1,0 +1,105 @@
+"""What the tests of the SMTP client share: a source that notes everything, short deadlines, ways to talk."""
+
+from collections import deque
+from typing import Any
+
+from mailservice.smtp import (
+    Accepted,
+    Ambiguous,
+    Deadlines,
+    Letter,
+    Loop,
+    Outcome,
+    Server,
+    Trouble,
+)
+from tests.faults.mail_server import MailServer
+
+MODES: dict[str, dict[str, bool]] = {
+    "lock-step": {"pipelining": False, "chunking": False},
+    "pipelining": {"pipelining": True, "chunking": False},
+    "chunking": {"pipelining": True, "chunking": True},
+}
+CALM = Deadlines(connect=5, greeting=5, command=5, data=5, write=5, final=5, quit=1)
+SHORT = Deadlines(connect=0.3, greeting=0.3, command=0.3, data=0.3, write=0.3, final=0.3, quit=0.3)
+
+
+def letter(name: str, body: bytes = b"Good day.\r\n", key: int = 0) -> Letter:
+    """A letter to name@example.org."""
+    head = b"Message-ID: <%b@test>\r\nSubject: hello\r\n\r\n" % name.encode()
+    return Letter(key, "sender@example.org", f"{name}@example.org", head + body)
+
+
+def letters(count: int, body: bytes = b"Good day.\r\n") -> list[Letter]:
+    """Letters to r0@example.org, r1@…"""
+    return [letter(f"r{n}", body, key=n) for n in range(count)]
+
+
+class Outbox:
+    """A source that notes all it is told. Like a breaker, it gives nothing more after a trouble."""
+
+    def __init__(self, *given: Letter, stubborn: bool = False) -> None:
+        self.waiting = deque(given)
+        self.given: list[Letter] = []
+        self.begun: list[str] = []
+        self.outcomes: dict[str, Outcome] = {}
+        self.troubles: list[Trouble] = []
+        self.readies = 0
+        self.withdrawn: set[str] = set()
+        self._stubborn = stubborn
+
+    def next(self) -> Letter | None:
+        if not self.waiting or (self.troubles and not self._stubborn):
+            return None
+        self.given.append(self.waiting.popleft())
+        return self.given[-1]
+
+    def begin(self, letter: Letter) -> bool:
+        assert letter.recipient not in self.outcomes, "begun after its end"
+        if letter.recipient in self.withdrawn:
+            return False
+        self.begun.append(letter.recipient)
+        return True
+
+    def end(self, letter: Letter, outcome: Outcome) -> None:
+        assert letter.recipient not in self.outcomes, "ended twice"
+        self.outcomes[letter.recipient] = outcome
+
+    def trouble(self, trouble: Trouble) -> None:
+        self.troubles.append(trouble)
+
+    def ready(self) -> None:
+        self.readies += 1
+
+    def outcome(self, name: str) -> Outcome:
+        return self.outcomes[f"{name}@example.org"]
+
+    def kinds(self) -> list[type]:
+        """Types of the outcomes, in the order of the letters."""
+        return [type(self.outcomes[given.recipient]) for given in self.given]
+
+
+def server_for(mail: MailServer, **how: Any) -> Server:
+    return Server(mail.host, mail.port, **({"deadlines": CALM} | how))
+
+
+def send(outbox: Outbox, server: Server, **how: Any) -> Outbox:
+    """Run a loop over everything in the outbox."""
+    loop = Loop(server, **how)
+    loop.run(outbox, pulse=lambda: True)
+    loop.close()
+    return outbox
+
+
+def assert_ledger_agrees(outbox: Outbox, mail: MailServer) -> None:
+    """Every letter ended once; accepted letters are in the server's ledger once, refused and unsent ones never."""
+    assert set(outbox.outcomes) == {given.recipient for given in outbox.given}
+    for recipient, outcome in outbox.outcomes.items():
+        held = len(mail.letters_to(recipient))
+        match outcome:
+            case Accepted():
+                assert held == 1, f"{recipient}: {outcome}, yet the server has {held}"
+            case Ambiguous():
+                assert held <= 1
+            case _:
+                assert held == 0, f"{recipient}: {outcome}, yet the server has it"
