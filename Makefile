@@ -38,6 +38,6 @@ development: runtime
 venv:
 	@test -x $(BIN)/pip || { \
 		$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
-			echo "Python 3.11 or newer is needed; “$(PYTHON)” is $$($(PYTHON) --version 2>&1 || true)." >&2; \
+			echo "Python 3.11 or newer is needed; “$(PYTHON)” is $$($(PYTHON) --version 2>&1 | head -n 1)." >&2; \
 			echo "Install one, or name it: make run PYTHON=/path/to/python3.11" >&2; exit 1; }; \
 		echo "Making $(VENV) …"; $(PYTHON) -m venv $(VENV); }

@@ -66,6 +66,7 @@ class Settings:
     proxy_count: int = 0
     log_level: str = "INFO"
     tick_seconds: int = 3
+    lease_seconds: int = 30
 
     @property
     def production(self) -> bool:
@@ -217,7 +218,7 @@ def _problems(s: Settings) -> list[str]:
     for name in ("web_port", "mail_port", "inbox_smtp_port", "inbox_web_port"):
         if not 0 < getattr(s, name) < 65536:
             lines.append(f"{name.upper()}: must be between 1 and 65535.")
-    counts = ("web_workers", "workers", "inbox_keep", "tick_seconds")
+    counts = ("web_workers", "workers", "inbox_keep", "tick_seconds", "lease_seconds", "mail_connections")
     for name in (*counts, "mail_timeout", "mail_final_timeout"):
         if not getattr(s, name) > 0:
             lines.append(f"{name.upper()}: must be above zero.")

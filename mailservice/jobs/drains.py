@@ -78,11 +78,11 @@ def ring() -> None:
     except RedisError as error:
         log.warning("Redis is away, no worker hears of the mail that waits: %s", error)
         return
-    queued = Counter(int(job_id.split(":")[1]) for job_id in waiting if job_id.startswith(PREFIX))
+    queued = Counter(int(job_id.split("-")[1]) for job_id in waiting if job_id.startswith(PREFIX))
     for attempt_id, free in work:
         wanted = min(free, workers - at_work.get(attempt_id, 0)) - queued[attempt_id]
         for _ in range(wanted):
-            enqueue(Job.DRAIN, attempt_id, job_id=f"{PREFIX}:{attempt_id}:{uuid4().hex}")
+            enqueue(Job.DRAIN, attempt_id, job_id=f"{PREFIX}-{attempt_id}-{uuid4().hex}")
 
 
 def may_send() -> bool:

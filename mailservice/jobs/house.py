@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from flask import current_app
 
 from config import Settings
@@ -20,6 +22,7 @@ def house() -> House:
         public_url=settings.public_url,
         unsubscribe_key=unsubscribe_token.key(settings.secret_key),
         connections=settings.mail_connections,
+        lease=timedelta(seconds=settings.lease_seconds),
     )
 
 

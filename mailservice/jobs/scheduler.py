@@ -33,7 +33,7 @@ class Periodic(NamedTuple):
 
     @property
     def id(self) -> str:
-        return f"periodic:{self.job.name.lower()}"
+        return f"periodic-{self.job.name.lower()}"
 
 
 class PeriodicScheduler(Scheduler):

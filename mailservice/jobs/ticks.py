@@ -11,6 +11,7 @@ from sqlalchemy.exc import DBAPIError
 from config import Settings
 from mailservice import clock
 from mailservice.database import db, transaction
+from mailservice.jobs.house import house
 from mailservice.models import AttemptStatus
 from mailservice.sending import recovery, settling
 from mailservice.services import planning
@@ -25,7 +26,7 @@ def tick(mailing_id: int | None = None) -> None:
     With `mailing_id`, only this mailing is planned.
     """
     settings: Settings = current_app.config["SETTINGS"]
-    recovery.recover(settings.journal_path, clock.now())
+    recovery.recover(settings.journal_path, clock.now(), lease=house().lease)
     for attempt_id in settling.open_attempts(AttemptStatus.SENDING):
         _guarded(settling.settle, attempt_id)  # first: a stale attempt must not keep the next one from its turn
     plan_due(mailing_id)

@@ -158,9 +158,12 @@ class Claim(NamedTuple):
     fence: int
     holder: str
     waiting: list[Waiting]
+    lease: timedelta = LEASE  # how long it holds without being renewed
 
 
-def claim(connection: Connection, attempt_id: int, *, holder: str, now: datetime) -> Claim | None:
+def claim(
+    connection: Connection, attempt_id: int, *, holder: str, now: datetime, lease: timedelta = LEASE
+) -> Claim | None:
     """Takes one free batch that has work now; None when there is none."""
     free = (
         select(Batch.number)
@@ -178,14 +181,14 @@ def claim(connection: Connection, attempt_id: int, *, holder: str, now: datetime
     statement = (
         update(Batch)
         .where(Batch.attempt_id == attempt_id, Batch.number == free)
-        .values(fence=Batch.fence + 1, holder=holder, lease_until=now + LEASE, not_before=None)
+        .values(fence=Batch.fence + 1, holder=holder, lease_until=now + lease, not_before=None)
         .returning(Batch.number, Batch.fence)
     )
     taken = connection.execute(statement).one_or_none()
     if taken is None:
         return None
     waiting = read_waiting(connection, attempt_id, taken.number, now)
-    return Claim(attempt_id, taken.number, taken.fence, holder, waiting)
+    return Claim(attempt_id, taken.number, taken.fence, holder, waiting, lease)
 
 
 def read_waiting(connection: Connection, attempt_id: int, number: int, now: datetime) -> list[Waiting]:

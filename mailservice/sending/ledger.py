@@ -26,7 +26,7 @@ from mailservice.models import (
     Suppression,
     SuppressionReason,
 )
-from mailservice.sending.batches import LEASE, PATIENCE, Claim, is_final
+from mailservice.sending.batches import PATIENCE, Claim, is_final
 from mailservice.sending.entries import Entry
 
 # How an attempt ends that was stopped for this reason; any other reason cancels it.
@@ -43,7 +43,7 @@ def record(connection: Connection, claim: Claim, entries: Sequence[Entry], *, no
     statement = (
         update(Batch)
         .where(Batch.attempt_id == claim.attempt_id, Batch.number == claim.number, Batch.fence == claim.fence)
-        .values(waiting=Batch.waiting - finals.total(), lease_until=now + LEASE, **changes)
+        .values(waiting=Batch.waiting - finals.total(), lease_until=now + claim.lease, **changes)
     )
     if connection.execute(statement).rowcount != 1:
         return False

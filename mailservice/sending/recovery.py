@@ -8,7 +8,7 @@ lease has passed, so that it begins nothing on its own clock either.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from sqlalchemy import Connection, exists, select, update
@@ -24,7 +24,7 @@ LOST = "the answer to this letter was lost: its sender died before it came"
 UNPROVEN = "its sender was lost with its journal: the letter may have been sent"
 
 
-def recover(directory: Path, now: datetime) -> int:
+def recover(directory: Path, now: datetime, *, lease: timedelta = LEASE) -> int:
     """Frees the batches of senders that are dead or out of reach. Returns how many batches were freed."""
     freed = sum(_bury(path, now) for path in _journals(directory))
     with reading() as connection:
@@ -37,7 +37,7 @@ def recover(directory: Path, now: datetime) -> int:
         if row.evicted:
             freed += _judge_evicted(directory, row.attempt_id, row.number, row.holder, row.fence, now)
         else:
-            _evict(row.attempt_id, row.number, row.fence, now)
+            _evict(row.attempt_id, row.number, row.fence, now, lease)
     return freed
 
 
@@ -65,12 +65,12 @@ def _bury(path: Path, now: datetime) -> int:
         return len(held)
 
 
-def _evict(attempt_id: int, number: int, fence: int, now: datetime) -> None:
+def _evict(attempt_id: int, number: int, fence: int, now: datetime, lease: timedelta) -> None:
     with write() as connection:
         connection.execute(
             update(Batch)
             .where(Batch.attempt_id == attempt_id, Batch.number == number, Batch.fence == fence)
-            .values(fence=Batch.fence + 1, evicted=True, lease_until=now + LEASE)
+            .values(fence=Batch.fence + 1, evicted=True, lease_until=now + lease)
         )
 
 

@@ -14,7 +14,7 @@ from mailservice import clock
 from mailservice.database import write
 from mailservice.models import Reason, State
 from mailservice.sending import batches, ledger, permission, verdicts
-from mailservice.sending.batches import LEASE, Claim, Waiting
+from mailservice.sending.batches import Claim, Waiting
 from mailservice.sending.breaker import TroubleSort
 from mailservice.sending.entries import Entry
 from mailservice.sending.letters import BadLetter, LetterPress
@@ -52,7 +52,7 @@ class BatchRun:
         self.halted = False
         self._must_stop = must_stop
         self._hurry = hurry
-        self._lease_until = leased_at + LEASE.total_seconds()
+        self._lease_until = leased_at + claim.lease.total_seconds()
         self._queue = deque(claim.waiting)
         self._left_out = {w.recipient.delivery_id: w.leave_out for w in claim.waiting if w.leave_out}
         self._taken: dict[int, Waiting] = {}
@@ -209,7 +209,7 @@ class BatchRun:
                 self._left_out = batches.left_out(connection, self.claim.attempt_id, number, now)
         self._pending = []
         self._done += len(entries)
-        self._lease_until, self._committed_at = at + LEASE.total_seconds(), at
+        self._lease_until, self._committed_at = at + self.claim.lease.total_seconds(), at
         if not release and allowed.verdict is not Verdict.GO:
             self._halt(f"{allowed.verdict.value}, {allowed.reason or 'closed'}")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import NamedTuple
 
@@ -11,7 +12,7 @@ from mailservice import clock
 from mailservice.database import read, write
 from mailservice.models import Attempt, Reason
 from mailservice.sending import batches, breaker, ledger, permission
-from mailservice.sending.batches import Claim
+from mailservice.sending.batches import LEASE, Claim
 from mailservice.sending.breaker import Gate, TroubleSort
 from mailservice.sending.fields import FieldError
 from mailservice.sending.journal import Journal
@@ -31,6 +32,7 @@ class House(NamedTuple):
     public_url: str
     unsubscribe_key: bytes
     connections: int = 1
+    lease: timedelta = LEASE
 
     @property
     def server_name(self) -> str:
@@ -97,7 +99,9 @@ class Sender:
                 ledger.stop(connection, attempt_id, allowed.reason)
             if allowed.verdict is not Verdict.GO:
                 return None
-            return batches.claim(connection, attempt_id, holder=self.journal.holder, now=now)
+            return batches.claim(
+                connection, attempt_id, holder=self.journal.holder, now=now, lease=self.house.lease
+            )
 
     def _compile(self, claim: Claim) -> LetterPress | None:
         with read() as connection:

@@ -9,7 +9,7 @@ from sqlalchemy import func, select
 from mailservice.database import db
 from mailservice.errors import Invalid, NotFound, Refused
 from mailservice.models import Mailing, Message, User
-from mailservice.sending import letters
+from mailservice.sending import content
 from mailservice.services import ids, pages, texts
 
 LONGEST_SUBJECT = 250
@@ -48,6 +48,11 @@ def used_by(message: Message) -> list[Mailing]:
     return list(db.session.scalars(query))
 
 
+def preview(message: Message, *, full_name: str, email: str, comment: str) -> content.Preview:
+    """The message as this reader would get it."""
+    return content.preview(message.subject, message.body, full_name=full_name, email=email, comment=comment)
+
+
 def create(owner: User, *, subject: str, body: str) -> Message:
     """Invalid beside “subject” or “body” when they cannot become a letter."""
     message = Message(owner_id=owner.id)
@@ -63,7 +68,7 @@ def update(message: Message, *, subject: str, body: str) -> Message:
     body = texts.many_lines(body, field="body", longest=LONGEST_BODY)
     texts.required(subject, field="subject")
     texts.required(body, field="body")
-    for problem in letters.check(subject, body):
+    for problem in content.check(subject, body):
         raise Invalid(problem.message, field=problem.field)
     message.subject, message.body = subject, body
     return message

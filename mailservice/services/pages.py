@@ -51,5 +51,7 @@ def matches(words: str, *columns: Any) -> ColumnElement[bool]:
 
     SQLite folds the case of Latin letters only, so the usual spellings of other alphabets are tried too.
     """
-    spellings = {words, words.lower(), words.upper(), words.capitalize(), words.title()}
+    spellings = {words}
+    if db.engine.dialect.name == "sqlite" and not words.isascii():
+        spellings = {words, words.lower(), words.upper(), words.capitalize(), words.title()}
     return or_(*(c.icontains(s, autoescape=True) for c in columns for s in sorted(spellings)))

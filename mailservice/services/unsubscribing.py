@@ -6,6 +6,14 @@ from sqlalchemy import select
 
 from mailservice.database import db
 from mailservice.models import Suppression, SuppressionReason, User
+from mailservice.sending import unsubscribe_token
+from mailservice.services import ids
+
+
+def read(token: str, *, secret_key: str) -> tuple[int, str] | None:
+    """(owner_id, email_normalised) of a link that this installation made; None for any other."""
+    found = unsubscribe_token.read(unsubscribe_token.key(secret_key), token)
+    return found if found and ids.possible(found[0]) else None
 
 
 def is_unsubscribed(owner_id: int, *, email_normalised: str) -> bool:

@@ -11,7 +11,7 @@ from .outcome import Trouble, TroubleKind
 from .protocol import Phase, Protocol
 from .resolving import Resolution
 from .server import Security, Server
-from .wire import Wire
+from .wire import Wire, words
 
 _LOCAL_REFUSALS = 64  # letters taken in one go at most, so that refusing them all does not hold up the loop
 
@@ -115,11 +115,11 @@ class Connection:
             self._fail(TroubleKind.CONFIGURATION, f"the server's certificate is not valid: {error.verify_message}")
         except OSError as error:
             if self.state is State.CONNECTING:
-                self._connect(now, _words(error))
+                self._connect(now, words(error))
             elif self.state is State.HANDSHAKING:
-                self._fail(TroubleKind.HOST, f"the TLS handshake failed: {_words(error)}")
+                self._fail(TroubleKind.HOST, f"the TLS handshake failed: {words(error)}")
             elif self._protocol is not None:
-                self._protocol.lost(_words(error), handler)
+                self._protocol.lost(words(error), handler, hung_up=isinstance(error, ConnectionError))
                 self._settle(handler, now)
 
     def pump(self, supply: Callable[[], Letter | None], handler: Handler, now: float) -> None:
@@ -170,10 +170,7 @@ class Connection:
     def close(self) -> None:
         """Close the socket at once."""
         self.state = State.CLOSED
-        if self._wire is not None:
-            self._watch(0)
-            self._wire.close()
-            self._wire = None
+        self._drop_wire()
 
     def _connect(self, now: float, why: str) -> None:
         """Try the next address; the time that is left is shared among those left."""
@@ -188,7 +185,7 @@ class Connection:
                 self._wire = Wire(self._resolution.addresses[self._tried])
                 break
             except OSError as error:
-                why = _words(error)
+                why = words(error)
         self.state = State.CONNECTING
         self._patience = now + (self._deadline - now) / left
         self._watch(selectors.EVENT_WRITE)
@@ -250,7 +247,7 @@ class Connection:
                 protocol.sent(count, now)
         except OSError as error:
             self._hear_out(protocol, wire, handler, now)
-            protocol.lost(_words(error), handler)
+            protocol.lost(words(error), handler, hung_up=isinstance(error, ConnectionError))
             return False
         return True
 
@@ -299,8 +296,3 @@ class Connection:
     def _fail(self, kind: TroubleKind, reason: str) -> None:
         self.trouble = Trouble(kind, reason)
         self.close()
-
-
-def _words(error: OSError) -> str:
-    """What went wrong, without the number."""
-    return (error.strerror or str(error)).lower()

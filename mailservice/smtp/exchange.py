@@ -128,10 +128,12 @@ class Exchange:
             self._shut(flight, Reply.parse(raw))
         elif step == DATA:
             self._data(flight, raw, handler)
-        elif step == RSET:
-            self._after_reset(flight, raw)
+        elif 200 <= raw[0] < 300:
+            if step == RCPT and self._habit is None:
+                self._rcpt_enhanced = Reply.parse(raw).enhanced
+            self._next(flight)
         else:
-            self._addressed(flight, raw, handler)
+            self._no(flight, raw, handler)
         if self.lament is not None and not self._may_be_sent():
             raise self.lament
         if self.stopped:
@@ -179,29 +181,27 @@ class Exchange:
             self._out.add(b"DATA\r\n" if step == DATA else b"RSET\r\n", flight, step)
 
     def _next(self, flight: Flight) -> None:
-        flight.awaiting += 1
-        if self.mode is Mode.CHUNKING and flight.awaiting == DATA:
-            flight.awaiting = FINAL
-        elif self.mode is Mode.LOCK_STEP:
+        step = flight.awaiting
+        if self.mode is Mode.CHUNKING:
+            flight.awaiting = FINAL if step == RCPT else step + 1
+            return
+        flight.awaiting = step + 1
+        if self.mode is Mode.LOCK_STEP:
             self._command(flight)
 
-    def _after_reset(self, flight: Flight, raw: RawReply) -> None:
-        # What RSET gets is ignored; only between whole letters a refusal of what cannot be refused shows
-        # that replies and commands have come out of step, and the next 250 would be another letter's.
-        if self.mode is Mode.CHUNKING and not 200 <= raw[0] < 300:
-            raise Broken("the server refused RSET: its replies are out of step", Reply.parse(raw))
-        self._next(flight)
-
-    def _addressed(self, flight: Flight, raw: RawReply, handler: Handler) -> None:
-        code = raw[0]
-        if 200 <= code < 300:
-            if self._habit is None and flight.awaiting == RCPT:
-                self._rcpt_enhanced = Reply.parse(raw).enhanced
-            self._next(flight)
-        elif 400 <= code < 600:
-            self._refused(flight, Reply.parse(raw), handler)
+    def _no(self, flight: Flight, raw: RawReply, handler: Handler) -> None:
+        """Something else than a yes to RSET, MAIL or RCPT."""
+        reply, step = Reply.parse(raw), flight.awaiting
+        if step == RSET and self.mode is not Mode.CHUNKING:
+            self._next(flight)  # what RSET gets is ignored
+        elif step == RSET:
+            # Between whole letters it is not: nobody refuses RSET, so replies have come out of step with the
+            # commands, and the next 250 would be another letter's.
+            raise Broken("the server refused RSET: its replies are out of step", reply)
+        elif 400 <= reply.code < 600:
+            self._refused(flight, reply, handler)
         else:
-            raise Broken(f"the server's answer to {NAMES[flight.awaiting]} is none", Reply.parse(raw))
+            raise Broken(f"the server's answer to {NAMES[step]} is none", reply)
 
     def _refused(self, flight: Flight, reply: Reply, handler: Handler) -> None:
         """MAIL, RCPT or DATA was refused: the first refusal counts, replies to what was sent behind it follow."""

@@ -9,6 +9,8 @@ RSET, MAIL, RCPT, DATA, FINAL = range(5)  # the replies a letter waits for, in t
 NAMES = ("RSET", "MAIL", "RCPT", "DATA", "the content")
 NOTHING = -1
 
+_IOV = 512  # buffers that one system call may gather; Linux allows 1,024
+
 
 class Flight:
     """A letter on its way: the reply it waits for, the last step written, and its outcome once that is settled."""
@@ -45,7 +47,7 @@ class Outgoing:
         for data, _, _ in self._chunks:
             found.append(memoryview(data)[skip:] if skip else data)
             limit -= len(data) - skip
-            if limit <= 0:
+            if limit <= 0 or len(found) == _IOV:
                 break
             skip = 0
         return found

@@ -3,82 +3,18 @@
 import selectors
 import ssl
 import time
-from collections import deque
 from collections.abc import Callable
-from typing import Protocol
 
 from .connection import Connection, State
-from .letter import Letter
-from .outcome import NotSent, Outcome, Trouble, TroubleKind
+from .outcome import Trouble, TroubleKind
 from .server import Security, Server
+from .source import Nobody, Source, Supply, Witness, nothing
+
+__all__ = ["Loop", "Source", "probe"]
 
 _REOPENING = 1.0  # seconds between new connections after one has failed
 _TICK = 0.05  # seconds between looks at the deadlines while the sockets are busy
 _RESOLVING = 0.005  # seconds between looks at a name being resolved
-
-
-class Source(Protocol):
-    """The one who has letters. All is called in the loop's thread; what it raises ends run() and every connection."""
-
-    def next(self) -> Letter | None:
-        """A letter whose envelope may be written now; None when there is none at this moment."""
-
-    def begin(self, letter: Letter) -> bool:
-        """Just before the first octet of the content is handed to the socket. False withdraws the letter."""
-
-    def end(self, letter: Letter, outcome: Outcome) -> None:
-        """Exactly once for every letter that next() gave."""
-
-    def trouble(self, trouble: Trouble) -> None:
-        """A connection failed, at its opening or with letters in flight; their end() has been called before."""
-
-    def ready(self) -> None:
-        """A connection has been opened up to where letters may follow: the server is well."""
-
-
-class _Supply:
-    """Letters for the connections: first those in hand, asked for before there was a connection to take them."""
-
-    __slots__ = ("dry", "hand", "source")
-
-    def __init__(self, source: Source) -> None:
-        self.source = source
-        self.hand: deque[Letter] = deque()
-        self.dry = False  # the source had none when last asked
-
-    def next(self) -> Letter | None:
-        if self.hand:
-            return self.hand.popleft()
-        letter = self.source.next()
-        self.dry = letter is None
-        return letter
-
-    def reach(self, count: int) -> bool:
-        """Try to have `count` letters in hand."""
-        while len(self.hand) < count and (letter := self.source.next()) is not None:
-            self.hand.append(letter)
-        self.dry = len(self.hand) < count
-        return not self.dry
-
-    def give_back(self, reason: str) -> None:
-        while self.hand:
-            self.source.end(self.hand.popleft(), NotSent(reason))
-
-
-class _Nobody:
-    """The source between runs: nothing is in flight then."""
-
-    def next(self) -> Letter | None:
-        return None
-
-    def begin(self, letter: Letter) -> bool:
-        return False
-
-    def end(self, letter: Letter, outcome: Outcome) -> None: ...
-
-    def trouble(self, trouble: Trouble) -> None: ...
-
-    def ready(self) -> None: ...
 
 
 class Loop:
@@ -103,7 +39,7 @@ class Loop:
         self._selector = selectors.DefaultSelector()
         self._connections: list[Connection] = []
         self._context: ssl.SSLContext | None = None
-        self._supply = _Supply(_Nobody())
+        self._supply = Supply(Nobody())
         self._careful = False  # after a failure: one new connection at a time
         self._not_before = 0.0  # when the next one may be opened
         self._stopping = False
@@ -121,19 +57,21 @@ class Loop:
         *,
         pulse: Callable[[], bool],
         interval: float = 0.5,
-        patience: float | None = None,
+        patience: Callable[[], float | None] = lambda: None,
     ) -> None:
         """Send until the source has nothing and nothing is in flight, or until pulse() says no.
 
         pulse() is called at least every `interval` seconds. After its no, nothing new is begun, letters not begun
-        are given back, and answers are waited for: at most `patience` seconds, then they are ambiguous.
+        are given back, and answers are waited for: as long as their deadlines, or for the seconds that patience()
+        gives as soon as it gives any; then they are ambiguous.
         """
         if self._closed:
             raise RuntimeError("this loop has been closed")
-        self._supply = _Supply(source)
-        self._stopping = False
+        self._supply = Supply(source)
+        self._stopping = True
         try:
             self._attend(0)  # hear first which connections were closed meanwhile
+            self._stopping = False
             for connection in self._connections:
                 connection.resume()
             self._send(pulse, interval, patience)
@@ -142,7 +80,7 @@ class Loop:
             raise
         finally:
             self._drop([connection for connection in self._connections if not connection.is_open])
-            self._supply = _Supply(_Nobody())
+            self._supply = Supply(Nobody())
 
     def close(self) -> None:
         """Take leave of the server, within the deadline for QUIT. To be called once more does no harm."""
@@ -162,22 +100,23 @@ class Loop:
     def probe(self) -> Trouble | None:
         """Open one connection up to where letters could follow, and take leave; what went wrong, None when well."""
         failed: list[Trouble] = []
-        self._supply = _Supply(_Witness(failed))
+        self._supply = Supply(Witness(failed))
         self._open(self._clock())
         while not failed and not any(connection.is_open for connection in self._connections):
             self._attend(self._wait(self._clock() + 1.0))
         self.close()
         return failed[0] if failed else None
 
-    def _send(self, pulse: Callable[[], bool], interval: float, patience: float | None) -> None:
+    def _send(self, pulse: Callable[[], bool], interval: float, patience: Callable[[], float | None]) -> None:
         supply, busy, next_pulse, end = self._supply, False, 0.0, float("inf")
         while True:
             now = self._clock()
             if now >= next_pulse:
                 next_pulse = now + interval
                 if not pulse() and not self._stopping:
-                    end = now + (float("inf") if patience is None else patience)
                     self._stop(now)
+                if self._stopping and (left := patience()) is not None:
+                    end = min(end, now + left)
             room = not self._stopping and self._fill(now)
             in_flight = any(connection.in_flight for connection in self._connections)
             if not in_flight and (self._stopping or (supply.dry and not supply.hand)):
@@ -186,10 +125,8 @@ class Loop:
                 self._abandon()
                 return
             until = min(next_pulse, end)
-            if room:
-                busy = self._attend(0)
-            else:
-                busy = self._attend(min(until - now, _TICK) if busy else self._wait(until))
+            timeout = min(until - now, _TICK) if busy else self._wait(until)
+            busy = self._attend(0 if room else timeout)
 
     def _wait(self, until: float) -> float:
         """Seconds to wait for a socket: not beyond `until` or the first deadline."""
@@ -209,7 +146,7 @@ class Loop:
         ready = self._selector.select(max(timeout, 0.0))
         now = self._clock()
         source = self._supply.source
-        supply = _none if self._stopping else self._supply.next
+        supply = nothing if self._stopping else self._supply.next
         for key, events in ready:
             connection: Connection = key.data
             connection.step(events, source, now)
@@ -304,20 +241,6 @@ class Loop:
         for connection in list(connections):
             connection.close()
             self._connections.remove(connection)
-
-
-class _Witness(_Nobody):
-    """A source that only notes what goes wrong."""
-
-    def __init__(self, failed: list[Trouble]) -> None:
-        self._failed = failed
-
-    def trouble(self, trouble: Trouble) -> None:
-        self._failed.append(trouble)
-
-
-def _none() -> Letter | None:
-    return None
 
 
 def probe(server: Server) -> Trouble | None:

@@ -112,11 +112,14 @@ class Protocol:
         except Failed as failed:
             self._die(failed.trouble)
 
-    def lost(self, reason: str, handler: Handler) -> None:
-        """The server closed or the network broke, and everything that had been received was given in before."""
+    def lost(self, reason: str, handler: Handler, *, hung_up: bool = True) -> None:
+        """The connection is gone, and everything that had been received was given in before.
+
+        `hung_up`: the server closed or reset it; otherwise the network broke.
+        """
         if self.phase is Phase.READY:
-            quiet = self._exchange is not None and self._exchange.at_ease
-            self._break(Broken(reason, quiet=quiet), handler, hung_up=True)
+            quiet = hung_up and self._exchange is not None and self._exchange.at_ease
+            self._break(Broken(reason, quiet=quiet), handler, hung_up=hung_up)
         elif self.phase is Phase.QUITTING:
             self.phase = Phase.DEAD
         elif self.phase is not Phase.DEAD:

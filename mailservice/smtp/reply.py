@@ -28,10 +28,7 @@ class Reply:
     def parse(cls, raw: RawReply) -> Self:
         """Decode a reply that ReplyReader found well-formed; no octet of it can make this fail."""
         code, octets = raw
-        if b"\n" in octets:
-            lines = [_printable(line[4:]) for line in octets.split(b"\n")]
-        else:
-            lines = [_printable(octets[4:])]
+        lines = [_printable(line[4:]) for line in octets.split(b"\n")]
         found = _ENHANCED.match(lines[0])
         if found is None or int(found[1]) != code // 100:
             return cls(code, None, "\n".join(lines))

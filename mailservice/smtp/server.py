@@ -42,6 +42,8 @@ class Server:
     letters_per_connection: int | None = None
 
     def __post_init__(self) -> None:
+        if not self.host or self.host.startswith("."):
+            raise ValueError("host is a name or an address")
         if not self.local_name.isascii() or not self.local_name.isprintable() or " " in self.local_name:
             raise ValueError("local_name goes into EHLO: printable ASCII without spaces")
         if self.letters_per_connection is not None and self.letters_per_connection < 1:

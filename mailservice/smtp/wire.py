@@ -100,3 +100,8 @@ class Wire:
     def close(self) -> None:
         """Close at once; what is in the kernel's buffer still goes out."""
         self.socket.close()
+
+
+def words(error: OSError) -> str:
+    """What went wrong, for a person, without the number."""
+    return (error.strerror or str(error)).lower()

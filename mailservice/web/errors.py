@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import logging
 
-from flask import Flask, current_app
+from flask import Flask, current_app, request
 from flask_babel import force_locale, get_locale
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from flask_wtf.csrf import CSRFError
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 from werkzeug.wrappers import Response
 
 from mailservice.errors import Invalid, NotFound, Refused
@@ -37,11 +37,19 @@ WORDS = {
 
 
 def init_app(app: Flask) -> None:
+    app.before_request(_refuse_big_forms)
     app.register_error_handler(NotFound, lambda error: _answer(404, ""))
     app.register_error_handler(Refused, lambda error: _answer(409, error.message))
     app.register_error_handler(Invalid, lambda error: _answer(400, error.message))
     app.register_error_handler(CSRFError, _csrf)
     app.register_error_handler(HTTPException, _http)
+
+
+def _refuse_big_forms() -> None:
+    """Werkzeug keeps MAX_FORM_MEMORY_SIZE for multipart forms only."""
+    longest = int(current_app.config["MAX_FORM_MEMORY_SIZE"])
+    if request.mimetype == "application/x-www-form-urlencoded" and (request.content_length or 0) > longest:
+        raise RequestEntityTooLarge
 
 
 def _csrf(error: CSRFError) -> tuple[str, int]:

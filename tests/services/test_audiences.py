@@ -60,7 +60,7 @@ def test_a_thousand_unknown_addresses_make_a_short_message(owner):
 
 def test_somebody_elses_clients_can_be_neither_pasted_nor_ticked(owner, clients):
     stranger = factories.client(factories.user(), email="stranger@example.org")
-    with pytest.raises(Invalid, match="stranger@example.org"):
+    with pytest.raises(Invalid, match="stranger@"):
         audiences.chosen(owner, pasted="stranger@example.org")
     for wrong in (stranger.id, -1, 2**63, 2**70):
         with pytest.raises(Invalid) as error:
@@ -111,6 +111,6 @@ def test_a_small_audience_is_shown_as_text_and_a_large_one_is_not(owner, clients
 
 
 def test_a_search_offers_a_limited_number(owner, clients):
-    assert [c.email for c in audiences.find(owner, "BOR")] == ["boris@example.org"]
+    assert [c.email for c in audiences.find(owner, "CLA")] == ["clara@example.org"]
     assert len(audiences.find(owner, "")) == 3
     assert audiences.find(owner, "%") == []

@@ -24,7 +24,9 @@ def attempt(mailing, *, occurrence=0, ago=timedelta(hours=1), **values):
 def test_a_new_user_has_three_steps_before_him(app):
     board = dashboard.of(factories.user())
     assert board.is_new
-    assert not (board.has_clients or board.has_messages or board.attempts or board.failed or board.firings)
+    steps = [board.has_clients, board.has_messages, board.has_mailings]
+    assert steps == [False, False, False]
+    assert [*board.attempts, *board.failed, *board.firings] == []
 
 
 def test_made_steps_are_seen(app):

@@ -1,6 +1,7 @@
 import pytest
 from sqlalchemy import select
 
+from mailservice.database import db
 from mailservice.models import Client
 from mailservice.services.pages import Page, fetch, matches
 from tests import factories
@@ -29,6 +30,5 @@ def test_a_search_minds_no_case_and_takes_wildcards_literally(app, words):
     owner = factories.user()
     wanted = factories.client(owner, full_name="Иван Сидоров 100% a_b")
     factories.client(owner, full_name="Мария 1000 acb")
-    assert list(
-        app.extensions["sqlalchemy"].session.scalars(select(Client).where(matches(words, Client.full_name)))
-    ) == [wanted]
+    found = db.session.scalars(select(Client).where(matches(words, Client.full_name))).all()
+    assert found == [wanted]

@@ -22,9 +22,10 @@ from mailservice.smtp import (
 from mailservice.smtp.exchange import Mode
 from mailservice.smtp.protocol import Phase, Protocol
 
-SESSIONS = 1500  # of each kind and mode
+SESSIONS = 1000  # of each kind and mode
 NO, LATER = b"550 5.7.1 no\r\n", b"451 4.3.0 later\r\n"
-LINES = [NO, LATER, b"421 4.3.2 closing\r\n", b"354 go\r\n", b"999 x\r\n", b"garbage\r\n", b"250-a\r\n550 b\r\n", b"\r\n"]
+CLOSING, TWO_CODES = b"421 4.3.2 closing\r\n", b"250-a\r\n550 b\r\n"
+LINES = [NO, LATER, CLOSING, TWO_CODES, b"354 go\r\n", b"999 x\r\n", b"garbage\r\n", b"\r\n"]
 
 
 class Peer:

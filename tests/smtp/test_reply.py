@@ -36,8 +36,21 @@ def test_a_reply_is_read(data: bytes, expected: Reply) -> None:
 
 @pytest.mark.parametrize(
     "data",
-    [b"\r\n", b"25\r\n", b"abc\r\n", b"2500 x\r\n", b"250_x\r\n", b"-50 x\r\n", b"250-a\r\n251 b\r\n", b"099 x\r\n"]
-    + [b"250-a\r\nb\r\n", b"\xb2\xb5\xb0 x\r\n", b" 250 x\r\n", b"250-x\r\n" * 101, b"250 " + b"x" * 65536],
+    [
+        b"\r\n",
+        b"25\r\n",
+        b"abc\r\n",
+        b"2500 x\r\n",
+        b"250_x\r\n",
+        b"-50 x\r\n",
+        b"099 x\r\n",
+        b" 250 x\r\n",
+        b"\xb2\xb5\xb0 x\r\n",
+        b"250-a\r\n251 b\r\n",
+        b"250-a\r\nb\r\n",
+        b"250-x\r\n" * 101,
+        b"250 " + b"x" * 65536,
+    ],
 )
 def test_what_is_no_reply_is_garbage(data: bytes) -> None:
     replies, garbled = read(data)

@@ -59,7 +59,8 @@ def new() -> ResponseReturnValue:
             mailing = mailings.create(current_user, audience=audience, **_values(form))
         if not form.errors:
             enqueue(Job.TICK)
-            flash(_("The mailing is saved."))
+            due = mailing.next_at is not None and mailing.next_at <= clock.now()
+            flash(_("The mailing is saved and begins now.") if due else _("The mailing is saved."))
             return redirect(url_for(".show", mailing_id=mailing.id))
     return _form_page(form, None)
 

@@ -7,9 +7,6 @@ from flask_login import current_user
 
 from mailservice.database import transaction
 from mailservice.errors import Refused
-from mailservice.models import Message
-from mailservice.sending.content import Preview
-from mailservice.sending.content import preview as preview_of
 from mailservice.services import messages, texts
 from mailservice.web import forms, paging
 from mailservice.web.messages.forms import MessageForm
@@ -44,7 +41,7 @@ def new() -> ResponseReturnValue:
 @blueprint.get("/<int:message_id>")
 def show(message_id: int) -> ResponseReturnValue:
     message = messages.own(current_user, message_id)
-    preview = _preview(message)
+    preview = messages.preview(message, **_reader())
     used_by = messages.used_by(message)
     return render_template("messages/show.html", message=message, preview=preview, used_by=used_by)
 
@@ -52,7 +49,7 @@ def show(message_id: int) -> ResponseReturnValue:
 @blueprint.get("/<int:message_id>/preview")
 def preview(message_id: int) -> ResponseReturnValue:
     """The letter's HTML alone, for the frame on the message's page."""
-    response = make_response(_preview(messages.own(current_user, message_id)).html)
+    response = make_response(messages.preview(messages.own(current_user, message_id), **_reader()).html)
     response.headers["Content-Security-Policy"] = PREVIEW_POLICY
     return response
 
@@ -83,12 +80,10 @@ def delete(message_id: int) -> ResponseReturnValue:
     return redirect(url_for(".index"))
 
 
-def _preview(message: Message) -> Preview:
-    """As somebody with a full name and a comment would read it."""
-    return preview_of(
-        message.subject,
-        message.body,
-        full_name=current_user.full_name or _("Anna Petrova"),
-        email=current_user.email,
-        comment=_("(the client's comment)"),
-    )
+def _reader() -> dict[str, str]:
+    """Who reads the preview: somebody with a full name and a comment."""
+    return {
+        "full_name": current_user.full_name or _("Anna Petrova"),
+        "email": current_user.email,
+        "comment": _("(the client's comment)"),
+    }

@@ -8,8 +8,7 @@ from werkzeug.wrappers import Response
 
 from mailservice.database import transaction
 from mailservice.extensions import csrf
-from mailservice.sending import unsubscribe_token
-from mailservice.services import ids, unsubscribing
+from mailservice.services import unsubscribing
 from mailservice.web.security import public
 
 blueprint = Blueprint("unsubscribe", __name__, url_prefix="/u")
@@ -54,9 +53,7 @@ def take_back(token: str) -> ResponseReturnValue:
 
 
 def _read(token: str) -> tuple[int, str] | None:
-    key = unsubscribe_token.key(str(current_app.config["SECRET_KEY"]))
-    read = unsubscribe_token.read(key, token)
-    return read if read and ids.possible(read[0]) else None
+    return unsubscribing.read(token, secret_key=str(current_app.config["SECRET_KEY"]))
 
 
 def _page(token: str, owner_id: int, email: str) -> Response:

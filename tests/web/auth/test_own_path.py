@@ -1,0 +1,38 @@
+import pytest
+
+from mailservice.web.auth.own_path import own_path
+
+
+@pytest.mark.parametrize("target", ["/", "/clients", "/clients?q=a%20b&page=2", "/mailings/7#attempts", "/a:b"])
+def test_a_path_of_ours_is_followed(target):
+    assert own_path(target) == target
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        None,
+        "",
+        "clients",
+        "https://evil.example",
+        "//evil.example",
+        "///evil.example",
+        "/\\evil.example",
+        "\\\\evil.example",
+        "/\t/evil.example",
+        "/\n/evil.example",
+        "\t//evil.example",
+        " //evil.example",
+        "/ /evil.example",
+        "javascript:alert(1)",
+        "data:text/html,x",
+        "http:/evil.example",
+        "https:evil.example",
+        "/x\r\nSet-Cookie: a=b",
+        "/x\x00",
+        "//[evil",
+        "/" + "x" * 3000,
+    ],
+)
+def test_nothing_else_is(target):
+    assert own_path(target) is None

@@ -1,0 +1,52 @@
+from mailservice import clock
+from mailservice.database import transaction
+from mailservice.models import Attempt, AttemptStatus
+from tests import factories
+
+
+def test_a_visitor_is_told_what_this_is_and_the_way_in(browser):
+    page = browser.get("/")
+    assert page.status_code == 200
+    assert "/register" in page.text
+    assert "/sign-in" in page.text
+
+
+def test_a_new_user_sees_the_first_steps(browser):
+    factories.sign_in(browser, factories.user())
+    page = browser.get("/").text
+    assert all(f'href="{url}"' in page for url in ("/clients/new", "/messages/new", "/mailings/new"))
+
+
+def test_a_user_sees_problems_first_then_what_comes_and_what_was(browser):
+    owner = factories.user()
+    mailing = factories.mailing(owner, title="Troubled digest")
+    factories.mailing(factories.user(), title="Somebody else's")
+    with transaction() as session:
+        session.add(
+            Attempt(
+                mailing_id=mailing.id,
+                owner_id=owner.id,
+                occurrence=0,
+                due_at=clock.now(),
+                status=AttemptStatus.DONE,
+                succeeded=False,
+                failed=1,
+                audience=1,
+                server_reply="550 5.1.1 no such user",
+            )
+        )
+    factories.sign_in(browser, owner)
+    page = browser.get("/").text
+    assert "550 5.1.1 no such user" in page
+    assert page.count("Troubled digest") == 3
+    assert "Somebody else" not in page
+
+
+def test_each_page_keeps_to_the_strict_policy(browser):
+    factories.sign_in(browser, factories.user())
+    for url in ("/", "/clients", "/clients/new", "/sign-in", "/nowhere"):
+        page = browser.get(url)
+        assert "script-src 'self'" in page.headers["Content-Security-Policy"]
+        assert "style=" not in page.text
+        assert "<style" not in page.text
+        assert "onclick" not in page.text

@@ -1,0 +1,120 @@
+import re
+
+import pytest
+
+from mailservice.models import AttemptStatus, Reason
+from mailservice.services.counting import STATES
+from mailservice.web.reports.words import REASONS, refusal
+from tests import factories
+from tests.services.test_reports import SPREAD, attempt
+
+
+@pytest.fixture
+def owner(app):
+    return factories.user()
+
+
+@pytest.fixture
+def signed_in(browser, owner):
+    return factories.sign_in(browser, owner)
+
+
+def rows(page):
+    return len(re.findall(r"\d{3}\.\w+@example\.org\s*</td>", page.text))
+
+
+def test_before_the_first_attempt_the_report_says_what_will_stand_there(signed_in):
+    assert "No attempts yet" in signed_in.get("/reports").text
+
+
+def test_the_report_lists_attempts_with_reason_and_answer(signed_in, owner):
+    attempt(owner, {"sent": 2}, status=AttemptStatus.DONE, succeeded=True, server_reply="250 queued as X1")
+    attempt(owner, {}, status=AttemptStatus.SKIPPED, reason=Reason.OVERLAP)
+    page = signed_in.get("/reports")
+    assert "250 queued as X1" in page.text
+    assert "the attempt before was still running" in page.text
+    assert "250 queued as X1" not in signed_in.get("/reports?outcome=skipped").text
+
+
+def test_each_number_of_an_attempt_opens_a_list_of_so_many(signed_in, owner):
+    row = attempt(owner)
+    page = signed_in.get(f"/attempts/{row.id}")
+    for state in STATES:
+        url = f"/attempts/{row.id}/deliveries?state={state}"
+        tile = re.search(re.escape(f'href="{url}"') + r".*?</i>(\d+)</b>", page.text)
+        assert tile
+        assert int(tile[1]) == SPREAD[state] == rows(signed_in.get(url))
+    assert rows(signed_in.get(f"/attempts/{row.id}/deliveries")) == sum(SPREAD.values())
+
+
+def test_why_letters_were_not_delivered_is_said_in_words_and_in_the_servers_own(signed_in, owner):
+    row = attempt(owner)
+    page = signed_in.get(f"/attempts/{row.id}")
+    assert "There is no such address" in page.text
+    assert "550 5.1.1 user unknown" in page.text
+    assert "The address is on the stop list" in page.text
+    link = re.search(r'href="([^"]+exact=1[^"]+code=550[^"]*)"', page.text)
+    assert rows(signed_in.get(link[1].replace("&amp;", "&"))) == SPREAD["failed"]
+
+
+def test_a_list_shows_the_answer_and_finds_by_address(signed_in, owner):
+    row = attempt(owner)
+    page = signed_in.get(f"/attempts/{row.id}/deliveries?state=waiting")
+    assert "451 later" in page.text
+    assert rows(signed_in.get(f"/attempts/{row.id}/deliveries?q=000.SENT")) == 1
+
+
+def test_a_long_list_has_a_next_stretch(signed_in, owner):
+    row = attempt(owner, {"sent": 60})
+    page = signed_in.get(f"/attempts/{row.id}/deliveries?state=sent&size=25")
+    assert rows(page) == 25
+    following = re.search(r'rel="next" href="([^"]+)"', page.text)[1].replace("&amp;", "&")
+    assert rows(signed_in.get(following)) == 25
+
+
+def test_somebody_elses_attempt_is_not_there(signed_in):
+    theirs = attempt(factories.user())
+    for attempt_id in (theirs.id, 0, 2**63, 10**30):
+        assert signed_in.get(f"/attempts/{attempt_id}").status_code == 404
+        assert signed_in.get(f"/attempts/{attempt_id}/deliveries").status_code == 404
+    assert signed_in.get(f"/reports?mailing={theirs.mailing_id}").status_code == 404
+    assert signed_in.get(f"/reports?mailing={10**30}").status_code == 404
+    assert "No attempts yet" in signed_in.get("/reports").text
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "state=nonsense",
+        "state=failed&exact=1&code=99999999999999999999",
+        "state=failed&exact=1&code=abc&reason=nonsense&enhanced=%00",
+        "after=%00",
+        "before=%00",
+        "after=",
+        "q=%00%25",
+        "size=-1",
+        "state=waiting&exact=1",
+    ],
+)
+def test_a_list_takes_any_address(signed_in, owner, query):
+    row = attempt(owner)
+    assert signed_in.get(f"/attempts/{row.id}/deliveries?{query}").status_code == 200
+
+
+def test_the_report_takes_any_address(signed_in, owner):
+    attempt(owner)
+    for query in ("outcome=nonsense", "mailing=abc", "page=-1", "page=abc"):
+        assert signed_in.get(f"/reports?{query}").status_code == 200
+
+
+def test_every_reason_has_words(app):
+    assert set(REASONS) == set(Reason)
+
+
+def test_the_enhanced_code_refines_and_the_code_decides(app):
+    assert refusal(550, "5.1.1") == "There is no such address"
+    assert refusal(550, "5.1.99") == "Something is wrong with the address"
+    assert refusal(552, None) == "The mailbox is full or the letter is too big"
+    assert refusal(599, None) == "The mail server refused the letter"
+    assert refusal(451, None) == "The mail server asks to come later"
+    assert refusal(None, None) == ""
