@@ -16,6 +16,6 @@ VOLUME /data
 USER mailservice
 EXPOSE 8000
 CMD ["gunicorn", "--bind", "0.0.0.0:8000", "--workers", "2", "--worker-class", "gthread", "--threads", "4", \
-     "--graceful-timeout", "5", "--no-control-socket", "wsgi:app"]
+     "--graceful-timeout", "5", "--no-control-socket", "--preload", "wsgi:app"]
 HEALTHCHECK --interval=15s --timeout=5s --start-period=20s \
     CMD ["python", "-c", "import urllib.request; urllib.request.urlopen('http://127.0.0.1:8000/healthz', timeout=3)"]

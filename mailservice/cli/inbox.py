@@ -8,21 +8,18 @@ import signal
 import threading
 
 import click
-from flask import current_app
-from flask.cli import with_appcontext
 from werkzeug.serving import WSGIRequestHandler, make_server
 
-from config import Settings
+from config import Settings, load
 from mailservice.inbox.page import create_page
 from mailservice.inbox.smtp import serve
 from mailservice.inbox.store import Store
 
 
 @click.command("inbox")
-@with_appcontext
 def command() -> None:
     """Run the local inbox: it keeps every letter and shows it on a web page."""
-    settings: Settings = current_app.config["SETTINGS"]
+    settings = load()
     logging.getLogger("werkzeug").setLevel(logging.WARNING)
     store = Store(settings.instance_path / "inbox" / "inbox.db", keep=settings.inbox_keep)
     try:
@@ -59,3 +56,7 @@ async def _run(settings: Settings, store: Store) -> None:
     await stop.wait()
     mail.close()
     await asyncio.to_thread(page.shutdown)
+
+
+if __name__ == "__main__":  # as the Procfile starts it: without the application, in a fraction of the time
+    command(prog_name="flask inbox")

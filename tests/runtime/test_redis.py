@@ -25,7 +25,7 @@ def flask_redis() -> Iterator[Callable[..., subprocess.Popen[str]]]:
     started: list[subprocess.Popen[str]] = []
 
     def start(instance: Path, **environ: str) -> subprocess.Popen[str]:
-        command = [sys.executable, "-m", "flask", "redis"]
+        command = [sys.executable, "-m", "mailservice.cli.redis"]
         env = {"PATH": os.environ["PATH"], "INSTANCE_PATH": str(instance)} | environ
         started.append(subprocess.Popen(command, cwd=ROOT, env=env, stderr=subprocess.PIPE, text=True))
         return started[-1]

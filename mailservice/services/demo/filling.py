@@ -203,7 +203,7 @@ def _add_mailing(
 
 
 def _firings(plan: Schedule, *, until: datetime) -> list[datetime]:
-    found = []
+    found: list[datetime] = []
     for n in count():
         at = plan.at(n)
         if at is None or at > until:
@@ -274,8 +274,9 @@ def _posts(now: datetime, authors: Sequence[User]) -> Iterator[Post]:
 
 def _add_events(now: datetime, admin: User, manager: User, anna: User) -> None:
     came = now - OPENED
-    disabled = db.session.scalars(select(Mailing).where(Mailing.disabled_at.is_not(None))).all()
-    paused = db.session.scalars(select(Mailing).where(Mailing.paused_at.is_not(None), Mailing.owner_id == anna.id)).all()
+    mailings = db.session.scalars(select(Mailing).order_by(Mailing.id)).all()
+    disabled = [m for m in mailings if m.disabled_at]
+    paused = [m for m in mailings if m.paused_at and m.owner_id == anna.id]
     rows: list[dict[str, Any]] = [
         {"at": came, "action": "user.create", "subject_id": admin.id, "detail": {"role": "admin"}},
         {

@@ -53,13 +53,15 @@ ENGLISH_COMMENTS = (
     "reading group, 12 people",
 )
 DOMAINS = ("example.org", "example.com", "example.net")
-LATIN = dict(
-    zip(
-        "абвгдеёжзийклмнопрстуфхцчшщъыьэюя",
-        "a b v g d e e zh z i y k l m n o p r s t u f kh ts ch sh shch - y - e yu ya".split(),
-        strict=True,
+LATIN = {
+    letter: latin
+    for letters, latins in (
+        ("абвгдеёзийклмнопрстуфыэ", "abvgdeeziyklmnoprstufye"),
+        ("жхцчшщюя", ("zh", "kh", "ts", "ch", "sh", "shch", "yu", "ya")),
+        ("ъь'", ("", "", "")),
     )
-) | {"ъ": "", "ь": "", "'": ""}
+    for letter, latin in zip(letters, latins, strict=True)
+}
 
 
 class Person(NamedTuple):
@@ -95,21 +97,23 @@ def _order(russian: int, english: int) -> Iterator[bool]:
 
 def _russians() -> Iterator[tuple[str, str]]:
     """(full name, first name and surname)."""
+    men, women, surnames = RUSSIAN_MEN.split(), RUSSIAN_WOMEN.split(), RUSSIAN_SURNAMES.split()
+    patronymics = list(PATRONYMICS.items())
     for n in itertools.count():
-        surname = RUSSIAN_SURNAMES[(n * 7 + n // 38) % len(RUSSIAN_SURNAMES)]
-        his, hers = list(PATRONYMICS.items())[n % len(PATRONYMICS)]
+        surname = surnames[(n * 7 + n // 38) % len(surnames)]
+        his, hers = patronymics[n % len(patronymics)]
         if n % 2:
-            first, patronymic, surname = RUSSIAN_WOMEN[n // 2 % len(RUSSIAN_WOMEN)], hers, _of_a_woman(surname)
+            first, patronymic, surname = women[n // 2 % len(women)], hers, _of_a_woman(surname)
         else:
-            first, patronymic = RUSSIAN_MEN[n // 2 % len(RUSSIAN_MEN)], his
+            first, patronymic = men[n // 2 % len(men)], his
         full = f"{surname} {first} {patronymic}" if n % 5 == 0 else f"{first} {surname}"
         yield full, f"{first} {surname}"
 
 
 def _english() -> Iterator[tuple[str, str]]:
+    firsts, surnames = ENGLISH_FIRST.split(), ENGLISH_SURNAMES.split()
     for n in itertools.count():
-        first = ENGLISH_FIRST[n * 5 % len(ENGLISH_FIRST)]
-        name = f"{first} {ENGLISH_SURNAMES[(n * 3 + n // 38) % len(ENGLISH_SURNAMES)]}"
+        name = f"{firsts[n * 5 % len(firsts)]} {surnames[(n * 3 + n // 38) % len(surnames)]}"
         yield name, name
 
 

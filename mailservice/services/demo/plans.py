@@ -41,10 +41,9 @@ class Plan:
         day = local.date() + timedelta(days=self.start)
         while self.month_ends and day.day != 31:
             day -= timedelta(days=1)
-        end_day = None if self.end is None else local.date() + timedelta(days=self.end)
+        end = None if self.end is None else datetime.combine(local.date() + timedelta(days=self.end), time(23, 59))
         for hours in (0, 4, 8):
             start = datetime.combine(day, time(self.hour)) + timedelta(hours=hours)
-            end = end_day and datetime.combine(end_day, time(23, 59))
             found = Schedule(start, time_zone, self.periodicity, end)
             if not _fires_around(found, now):
                 break
