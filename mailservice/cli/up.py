@@ -18,10 +18,12 @@ from flask import current_app
 from flask.cli import with_appcontext
 from flask_migrate import upgrade
 from honcho.environ import expand_processes, parse_procfile
+from sqlalchemy import select
 from sqlalchemy.exc import OperationalError
 
 from config import ROOT, Settings
 from mailservice.database import db
+from mailservice.models import User
 from mailservice.runtime import answers
 from mailservice.runtime.answers import Port
 from mailservice.runtime.supervisor import CannotStart, Stopped, Supervisor
@@ -169,10 +171,14 @@ def _welcome(settings: Settings) -> str:
 
 
 def _demo_sign_ins() -> list[str]:
-    """Lines of “address  password  role”, as the seed command exposes them."""
+    """Lines of “role  address  password” for those demo users who are in this database."""
     with contextlib.suppress(ModuleNotFoundError):
         rows: Any = getattr(importlib.import_module("mailservice.cli.seed"), "SIGN_INS", ())
-        return _columns([[str(cell) for cell in row] for row in rows])
+        query = select(User.email).where(User.email.in_([address for _, address, _ in rows]))
+        there = set(db.session.scalars(query))
+        db.session.remove()
+        db.engine.dispose()
+        return _columns([list(row) for row in rows if row[1] in there])
     return []
 
 

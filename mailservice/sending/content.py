@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import re
+import secrets
 from dataclasses import dataclass
 from functools import cache
 
@@ -70,15 +71,16 @@ def _markdown() -> MarkdownIt:
 
 
 def _html(body: list[Part], label: str) -> list[Part]:
-    """Markdown knows nothing of holes, so each passes through as a word that the text does not have."""
+    """Markdown knows nothing of holes, so each passes through as a word that no text can foresee.
+
+    To look for the word in the text would not do: Markdown makes letters of entities and of %XX.
+    """
     holes = [part for part in body if isinstance(part, Hole)]
-    mark = "qfield"
-    while any(mark in part for part in body if isinstance(part, str)):
-        mark += "q"
+    mark = f"q{secrets.token_hex(8)}q"
     numbers = iter(range(len(holes)))
     source = "".join(part if isinstance(part, str) else f"{mark}{next(numbers)}x" for part in body)
-    page = LAYOUT.replace("{body}", _markdown().render(source))
-    page = page.replace("{url}", f"{mark}{len(holes)}x").replace("{label}", html.escape(label))
+    page = LAYOUT.replace("{url}", f"{mark}{len(holes)}x").replace("{label}", html.escape(label))
+    page = page.replace("{body}", _markdown().render(source))  # last: what people write is not searched for more
     holes.append(Hole("unsubscribe_url"))
     pieces = re.split(rf"{mark}(\d+)x", page)
     parts: list[Part] = []

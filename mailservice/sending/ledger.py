@@ -250,6 +250,12 @@ def _closing_status(reason: Reason | None) -> AttemptStatus:
     return AttemptStatus.FAILED if reason in FAILURES else AttemptStatus.CANCELLED
 
 
+def finish_mailing_of(connection: Connection, attempt_id: int) -> None:
+    mailing_id = connection.scalar(select(Attempt.mailing_id).where(Attempt.id == attempt_id))
+    if mailing_id is not None:
+        finish_mailing(connection, mailing_id)
+
+
 def finish_mailing(connection: Connection, mailing_id: int) -> None:
     """A mailing with no firing ahead and no attempt open is finished."""
     is_open = exists().where(Attempt.mailing_id == mailing_id, Attempt.status.in_(Attempt.OPEN))

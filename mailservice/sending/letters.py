@@ -43,6 +43,7 @@ EXPECTED = (
 PLAIN = re.compile(r"[ -~]*")
 ATOMS = re.compile(r"[A-Za-z0-9 !#$%&'*+/=?^_`{|}~-]*")
 SAFE_IN_QP = re.compile(r"[!-<>-~](?:[ -<>-~]{0,58}[!-<>-~])?")
+NOT_ONE_ADDRESS = re.compile(r"[\s\x00-\x1f\x7f<>(),;:\\\"]")
 WORD_OCTETS = 45  # of UTF-8 in one encoded word: 60 in base64, 72 with the frame, of 75 (RFC 2047 2)
 LINE = 76
 
@@ -89,7 +90,7 @@ class _Chunks:
 
 
 class LetterPress:
-    """Builds the letters of one attempt. Raises FieldError for a message that cannot be compiled."""
+    """Builds the letters of one attempt. Raises FieldError or BadLetter where none can be built."""
 
     def __init__(self, subject: str, body: str, identity: Identity):
         content: Content = compile_content(subject, body)
@@ -98,7 +99,7 @@ class LetterPress:
         self._domain = self.sender.rpartition("@")[2] or "localhost"
         self._subject = content.subject
         self._fixed_subject = (
-            header_text("Subject", fields.fill(content.subject, Values("", "", "", "")))
+            header_text("Subject", _one_line(fields.fill(content.subject, Values("", "", "", ""))))
             if not any(isinstance(part, Hole) for part in content.subject)
             else None
         )
@@ -197,6 +198,8 @@ def _one_line(text: str) -> str:
 
 def envelope_address(email: str) -> str:
     """The address with its domain in ASCII (RFC 5890); the local part stays as the client gave it."""
+    if NOT_ONE_ADDRESS.search(email) or "@" not in email:
+        raise BadLetter(f"{email!r} is not one address")
     if email.isascii():
         return email
     local, _, domain = email.rpartition("@")

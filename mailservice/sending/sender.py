@@ -16,7 +16,7 @@ from mailservice.sending.batches import LEASE, Claim
 from mailservice.sending.breaker import Gate, TroubleSort
 from mailservice.sending.fields import FieldError
 from mailservice.sending.journal import Journal
-from mailservice.sending.letters import Identity, LetterPress
+from mailservice.sending.letters import BadLetter, Identity, LetterPress
 from mailservice.sending.permission import Verdict
 from mailservice.sending.run import BatchRun
 from mailservice.smtp import Loop, Server, Trouble, TroubleKind, probe
@@ -119,7 +119,7 @@ class Sender:
         )
         try:
             return LetterPress(attempt.subject, attempt.body, identity)
-        except FieldError as error:
+        except (FieldError, BadLetter) as error:
             with write() as connection:
                 ledger.stop(connection, attempt.id, Reason.BAD_MESSAGE, reply=str(error))
                 ledger.release(connection, claim)

@@ -29,6 +29,8 @@ def prepare(*, sender: str, seconds: float) -> int:
         for attempt_id in list(unprepared):
             with write() as connection:
                 more = batches.prepare_slice(connection, attempt_id, sender=sender, now=clock.now())
+                if not more:
+                    ledger.finish_mailing_of(connection, attempt_id)  # it may have had nobody to write to
             if not more:
                 unprepared.remove(attempt_id)
                 ready += 1

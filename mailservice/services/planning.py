@@ -42,9 +42,12 @@ def plan(mailing_id: int, now: datetime) -> Attempt | None:
     mailing = db.session.scalars(query).one_or_none()
     if mailing is None or mailing.paused_at or mailing.disabled_at:
         return None
+    rules = schedule.of(mailing)
     while mailing.next_at is not None and mailing.next_at <= now:
-        if now - mailing.next_at > schedule.of(mailing).tolerance():
+        if now - mailing.next_at > rules.tolerance():
             schedule.skip(mailing, Reason.MISSED, now)
+        elif rules.end_at and now >= rules.end_at:
+            schedule.skip(mailing, Reason.ENDED, now)
         elif schedule.has_open_attempt(mailing):
             schedule.skip(mailing, Reason.OVERLAP, now)
         else:

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from flask_babel import gettext as _
-from sqlalchemy import ColumnElement, Select, and_, func, or_, select
+from sqlalchemy import ColumnElement, Select, and_, func, or_, select, text, tuple_
 
 from mailservice.database import db
 from mailservice.errors import NotFound
@@ -18,6 +18,11 @@ from mailservice.services import ids, pages
 from mailservice.services.counting import Counts, counts_of
 
 GROUPS = 30  # kinds of refusal that a page explains
+
+# Word for word the conditions of the partial indexes, which a bound value would not match.
+_is_final = text("results.state <> 'deferred'")
+_is_deferred = text("results.state = 'deferred'")
+_is_not_sent = text("results.state <> 'sent'")
 
 
 class Ending(enum.StrEnum):
@@ -144,7 +149,7 @@ def troubles(attempt: Attempt) -> list[Trouble]:
     query = (
         select(*kind, func.count().label("number"), func.max(Result.reply).label("reply"))
         .join(Delivery, and_(Delivery.id == Result.delivery_id, Delivery.round == Result.round))
-        .where(Result.attempt_id == attempt.id, Result.state.not_in((State.SENT, State.DEFERRED)))
+        .where(Result.attempt_id == attempt.id, _is_not_sent, _is_final)
         .group_by(*kind)
         .order_by(func.count().desc(), Result.state, Result.code)
         .limit(GROUPS)
@@ -154,12 +159,9 @@ def troubles(attempt: Attempt) -> list[Trouble]:
 
 def deferred(attempt: Attempt) -> tuple[int, datetime | None]:
     """How many waiting letters the server has put off, and when the first of them is tried again."""
-    query = _waiting(attempt, select(func.count(Delivery.id.distinct()), func.min(Result.not_before))).join(
-        Result,
-        and_(
-            Result.delivery_id == Delivery.id, Result.round == Delivery.round, Result.state == State.DEFERRED
-        ),
-    )
+    current = and_(Result.delivery_id == Delivery.id, Result.round == Delivery.round, _is_deferred)
+    counted = select(func.count(Delivery.id.distinct()), func.min(Result.not_before))
+    query = _waiting(attempt, counted).join(Result, current)
     number, at = db.session.execute(query).one()
     return number, at
 
@@ -193,31 +195,40 @@ def _which(attempt: Attempt, which: Which) -> Select:
     query = select(Delivery).where(Delivery.attempt_id == attempt.id)
     if which.state == "waiting":
         query = _waiting(attempt, select(Delivery))
+    elif which.state == State.SENT:
+        query = query.where(_final(attempt, which).exists())
     elif which.state:
-        final = select(Result.delivery_id).where(
-            Result.attempt_id == attempt.id,
-            Result.state == State(which.state),
-            Result.delivery_id == Delivery.id,
-            Result.round == Delivery.round,
-        )
-        if which.exact:
-            final = final.where(
-                Result.reason.is_not_distinct_from(which.reason),
-                Result.code.is_not_distinct_from(which.code),
-                Result.enhanced.is_not_distinct_from(which.enhanced),
-            )
-        query = query.where(final.exists())
+        # These are few: found first, then looked up.
+        kind = _kind(select(Result.delivery_id, Result.round), attempt, which).where(_is_not_sent)
+        query = query.where(tuple_(Delivery.id, Delivery.round).in_(kind))
     if which.words:
         query = query.where(Delivery.email.icontains(which.words, autoescape=True))
     return query
 
 
+def _final(attempt: Attempt, which: Which) -> Select[Any]:
+    """The final result of a delivery in its round, if it is of this kind."""
+    query = _kind(select(Result.id), attempt, which)
+    return query.where(Result.delivery_id == Delivery.id, Result.round == Delivery.round, _is_final)
+
+
+def _kind(query: Select[Any], attempt: Attempt, which: Which) -> Select[Any]:
+    """Restricts to results of the state and, where asked, exactly the reason and the codes."""
+    state = State(str(which.state))
+    query = query.where(Result.attempt_id == attempt.id, Result.state == state)
+    if not which.exact:
+        return query
+    return query.where(
+        Result.reason.is_not_distinct_from(which.reason),
+        Result.code.is_not_distinct_from(which.code),
+        Result.enhanced.is_not_distinct_from(which.enhanced),
+    )
+
+
 def _waiting(attempt: Attempt, query: Select) -> Select:
     """Restricts to deliveries without a final result in their round; only in batches that have any."""
     numbers = select(Batch.number).where(Batch.attempt_id == attempt.id, Batch.waiting > 0)
-    final = select(Result.id).where(
-        Result.delivery_id == Delivery.id, Result.round == Delivery.round, Result.state != State.DEFERRED
-    )
+    final = select(Result.id).where(Result.delivery_id == Delivery.id, Result.round == Delivery.round, _is_final)
     return query.select_from(Delivery).where(
         Delivery.attempt_id == attempt.id, Delivery.batch.in_(numbers), ~final.correlate(Delivery).exists()
     )
@@ -226,8 +237,9 @@ def _waiting(attempt: Attempt, query: Select) -> Select:
 def _delivery_lines(found: Sequence[Delivery]) -> list[DeliveryLine]:
     query = select(Result).where(Result.delivery_id.in_([d.id for d in found])).order_by(Result.id)
     results: dict[int, list[Result]] = {d.id: [] for d in found}
-    for result in db.session.scalars(query):
-        results[result.delivery_id].append(result)
+    for part in (_is_deferred, _is_final):  # one index each
+        for result in db.session.scalars(query.where(part)):
+            results[result.delivery_id].append(result)
     return [_delivery_line(d, results[d.id]) for d in found]
 
 

@@ -84,12 +84,14 @@ class Schedule:
         return (local - self.start_local) // step if step else 0
 
     def firings(self, *, after: datetime) -> Iterator[datetime]:
-        """The moments later than `after`, in order."""
+        """The moments later than `after`, in order. Where a zone skips a day, two firings are one moment."""
         for n in count_from(self.first_after(after)):
             at = self.at(n)
             if at is None:
                 return
-            yield at
+            if at > after:
+                yield at
+                after = at
 
     def tolerance(self) -> timedelta:
         """How late a firing may still begin: half a period, six hours at most; a day for the only one."""

@@ -17,18 +17,16 @@ from mailservice.models import (
     Batch,
     Client,
     Delivery,
-    Event,
     Mailing,
     MailingStatus,
     Message,
-    Post,
     Result,
     Role,
     Suppression,
     User,
     mailing_clients,
 )
-from mailservice.services.demo import history, people, plans, texts
+from mailservice.services.demo import extras, history, people, plans, texts
 from mailservice.services.demo.history import Habits, Historian, Past, Stop
 from mailservice.services.demo.people import Person
 from mailservice.services.demo.plans import Plan
@@ -37,8 +35,6 @@ from mailservice.services.schedule import Schedule
 
 OPENED = timedelta(days=150)  # ago: when the users came
 CLIENTS_CAME = timedelta(days=140)
-PUBLISHED = (-61, -47, -33, -19, -8, 5, None)  # days from now, in the order of the posts' names; None: a draft
-VIEWS = (412, 305, 188, 97, 41, 0, 0)
 
 
 @dataclass(frozen=True)
@@ -86,8 +82,8 @@ def fill(scene: Scene) -> None:
     groups = people.people(*(owner.group for owner in owners))
     for owner, persons in zip(owners, groups, strict=True):
         _fill_owner(scene, owner, persons, manager)
-    db.session.add_all(_posts(scene.now, (admin, manager)))
-    _add_events(scene.now, admin, manager, anna)
+    db.session.add_all(extras.posts(scene.now, (admin, manager)))
+    db.session.add_all(extras.events(scene.now, admin, manager, anna))
 
 
 ANNAS = Habits(
@@ -137,7 +133,10 @@ def _fill_owner(scene: Scene, owner: Owner, persons: list[Person], manager: User
     messages = _add_messages(scene.now, owner)
     made = [_add_mailing(scene, owner.user, plan, messages, clients) for plan in owner.plans]
     historian = Historian(
-        owner.user.id, sender=scene.sender, habits=owner.habits, random=Random(owner.folder)  # nosec B311
+        owner.user.id,
+        sender=scene.sender,
+        habits=owner.habits,
+        random=Random(owner.folder),  # nosec B311
     )
     pasts = list(_pasts(historian, made))
     _add_pasts(pasts)
@@ -254,46 +253,6 @@ def _disable(made: list[Made], pasts: list[Past], manager: User) -> None:
             mailing.disabled_at, mailing.disabled_by_id = last["last_tried_at"], manager.id
             mailing.disabled_reason = m.plan.disabled
             mailing.updated_at = last["last_tried_at"]
-
-
-def _posts(now: datetime, authors: Sequence[User]) -> Iterator[Post]:
-    for number, (text, day, views) in enumerate(zip(texts.posts(), PUBLISHED, VIEWS, strict=True)):
-        at = None if day is None else now + timedelta(days=day)
-        written = min(at or now, now) - timedelta(days=2)
-        yield Post(
-            author_id=authors[number % len(authors)].id,
-            title=text.title,
-            slug=text.name.partition("-")[2],
-            body=text.body,
-            views=views,
-            published_at=at,
-            created_at=written,
-            updated_at=written,
-        )
-
-
-def _add_events(now: datetime, admin: User, manager: User, anna: User) -> None:
-    came = now - OPENED
-    mailings = db.session.scalars(select(Mailing).order_by(Mailing.id)).all()
-    disabled = [m for m in mailings if m.disabled_at]
-    paused = [m for m in mailings if m.paused_at and m.owner_id == anna.id]
-    rows: list[dict[str, Any]] = [
-        {"at": came, "action": "user.create", "subject_id": admin.id, "detail": {"role": "admin"}},
-        {
-            "at": came + timedelta(days=1),
-            "actor_id": admin.id,
-            "action": "user.set_role",
-            "subject_id": manager.id,
-            "detail": {"from": "user", "to": "manager"},
-            "address": "192.0.2.10",
-        },
-    ]
-    db.session.add_all(Event(subject_type="user", **row) for row in rows)
-    acts = [(m, m.disabled_at, manager, "mailing.disable", {"reason": m.disabled_reason}) for m in disabled]
-    acts += [(m, m.paused_at, anna, "mailing.pause", {}) for m in paused]
-    for mailing, at, actor, action, detail in acts:
-        subject = {"subject_type": "mailing", "subject_id": mailing.id, "address": "192.0.2.24"}
-        db.session.add(Event(at=at, actor_id=actor.id, action=action, detail=detail, **subject))
 
 
 def _insert(model: type[Model], rows: list[dict[str, Any]]) -> list[int]:

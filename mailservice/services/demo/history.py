@@ -87,9 +87,7 @@ class Historian:
         past.attempt |= self._closing(past, message, due_at, stop)
         return past
 
-    def _results(
-        self, place: int, email: str, at: datetime, stop: Stop | None, number: int
-    ) -> list[dict[str, Any]]:
+    def _results(self, place: int, email: str, at: datetime, stop: Stop | None, number: int) -> list[dict[str, Any]]:
         """The tries at one delivery, the last of them final."""
         if email in self.suppressions and self.suppressions[email]["created_at"] <= at:
             return [ROW | {"state": State.SKIPPED, "reason": Reason.SUPPRESSED, "tried_at": at}]

@@ -77,9 +77,7 @@ def people(*groups: tuple[int, int]) -> list[list[Person]]:
     return [_group(russian, english, names, taken) for russian, english in groups]
 
 
-def _group(
-    russian: int, english: int, names: dict[bool, Iterator[tuple[str, str]]], taken: set[str]
-) -> list[Person]:
+def _group(russian: int, english: int, names: dict[bool, Iterator[tuple[str, str]]], taken: set[str]) -> list[Person]:
     made: list[Person] = []
     for number, is_russian in enumerate(_order(russian, english)):
         full_name, short_name = next(names[is_russian])
@@ -101,7 +99,7 @@ def _russians() -> Iterator[tuple[str, str]]:
     patronymics = list(PATRONYMICS.items())
     for n in itertools.count():
         surname = surnames[(n * 7 + n // 38) % len(surnames)]
-        his, hers = patronymics[n % len(patronymics)]
+        his, hers = patronymics[n // 5 % len(patronymics)]
         if n % 2:
             first, patronymic, surname = women[n // 2 % len(women)], hers, _of_a_woman(surname)
         else:

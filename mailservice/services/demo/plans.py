@@ -57,9 +57,7 @@ def _fires_around(plan: Schedule, now: datetime) -> bool:
 
 ANNA = (
     Plan("Добро пожаловать: первая рассылка", "welcome", (100, 140), due_now=True, end=30),
-    Plan(
-        "Сводка для бариста", "shift", (60, 84), DAILY, start=-13, hour=7, skipped={5: Reason.MISSED}
-    ),
+    Plan("Сводка для бариста", "shift", (60, 84), DAILY, start=-13, hour=7, skipped={5: Reason.MISSED}),
     Plan("Новинки недели", "novelties", (0, 96), WEEKLY, start=-51, hour=11),
     Plan("Отчёт партнёрам за месяц", "month", (84, 112), MONTHLY, start=-100, hour=12, month_ends=True),
     Plan("Скидка на Эфиопию", "discount", (0, 140), start=-20),

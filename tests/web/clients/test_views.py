@@ -123,8 +123,8 @@ def test_a_long_list_comes_in_pages_that_keep_the_search(owner, browser):
 
 
 def test_a_name_is_text_and_never_markup(owner, browser):
-    client = factories.client(owner, full_name="<script>alert(1)</script>", comment="{{ 7*7 }}<b>")
+    client = factories.client(owner, full_name="<script>alert(1)</script>", comment="{{ 1234567 * 9 }}<b>")
     for url in ("/clients", f"/clients/{client.id}", f"/clients/{client.id}/edit"):
         page = browser.get(url).text
         assert "<script>alert" not in page
-        assert "49" not in page.replace(str(client.id), "")
+        assert "11111103" not in page

@@ -1,0 +1,69 @@
+"""What else the demonstration has: blog posts, and who did what."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import select
+
+from mailservice.database import db
+from mailservice.models import Event, Mailing, Post, User
+from mailservice.services.demo import texts
+
+PUBLISHED = (-61, -47, -33, -19, -8, 5, None)  # days from now, in the order of the posts' names; None: a draft
+VIEWS = (412, 305, 188, 97, 41, 0, 0)
+
+
+def posts(now: datetime, authors: Sequence[User]) -> Iterator[Post]:
+    for number, (text, day, views) in enumerate(zip(texts.posts(), PUBLISHED, VIEWS, strict=True)):
+        at = None if day is None else now + timedelta(days=day)
+        written = min(at or now, now) - timedelta(days=2)
+        yield Post(
+            author_id=authors[number % len(authors)].id,
+            title=text.title,
+            slug=text.name.partition("-")[2],
+            body=text.body,
+            views=views,
+            published_at=at,
+            created_at=written,
+            updated_at=written,
+        )
+
+
+def events(now: datetime, admin: User, manager: User, anna: User) -> Iterator[Event]:
+    """`address` is where a browser was; the command line has none."""
+    for user in (admin, manager, anna):
+        detail = {"role": user.role.value}
+        yield _event("user.create", "user", user.id, at=user.created_at, detail=detail, address=None)
+    change = {"from": "user", "to": "manager"}
+    at = manager.created_at + timedelta(days=1)
+    yield _event("user.set_role", "user", manager.id, at=at, actor=admin, detail=change)
+    for mailing in db.session.scalars(select(Mailing).order_by(Mailing.id)):
+        if mailing.disabled_at:
+            reason = {"reason": mailing.disabled_reason}
+            yield _event("mailing.disable", "mailing", mailing.id, at=mailing.disabled_at, actor=manager, detail=reason)
+        elif mailing.paused_at and mailing.owner_id == anna.id:
+            yield _event("mailing.pause", "mailing", mailing.id, at=mailing.paused_at, actor=anna)
+
+
+def _event(
+    action: str,
+    subject_type: str,
+    subject_id: int,
+    *,
+    at: datetime,
+    actor: User | None = None,
+    detail: dict[str, Any] | None = None,
+    address: str | None = "192.0.2.24",
+) -> Event:
+    return Event(
+        at=at,
+        actor_id=actor.id if actor else None,
+        action=action,
+        subject_type=subject_type,
+        subject_id=subject_id,
+        detail=detail or {},
+        address=address,
+    )
