@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 
 from flask import Flask
 from werkzeug.middleware.proxy_fix import ProxyFix
@@ -40,7 +41,9 @@ def create_app(settings: Settings) -> Flask:
 
 
 def _configure_logging(level: str) -> None:
-    logging.basicConfig(level=level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    # Under the supervisor every line has its time already.
+    time = "" if "HONCHO_PROCESS_NAME" in os.environ else "%(asctime)s "
+    logging.basicConfig(level=level.upper(), format=time + "%(levelname)s %(name)s: %(message)s")
     # One line for every periodic job is noise.
     for name in ("rq.worker", "rq.scheduler", "rq_scheduler.scheduler", "rq.queue"):
         logging.getLogger(name).setLevel(max(logging.WARNING, logging.getLogger().level))

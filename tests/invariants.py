@@ -20,7 +20,7 @@ def assert_hold(accepted_message_ids: Iterable[str]) -> None:
                 text("""SELECT d.id, r.state FROM deliveries d LEFT JOIN results r
                         ON r.delivery_id = d.id AND r.round = d.round AND r.state <> 'deferred'""")
             )
-            .tuples()
+
             .all()
         )
     accepted = Counter(delivery_of(message_id) for message_id in accepted_message_ids)

@@ -14,12 +14,11 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from flask import current_app
 from flask.cli import with_appcontext
-from redis.exceptions import RedisError
 from sqlalchemy.exc import SQLAlchemyError
 
 from config import ROOT, Settings
-from mailservice import queues
 from mailservice.database import db, read
+from mailservice.jobs import doorbell
 from mailservice.jobs.house import house
 from mailservice.sending import probing
 from mailservice.services import invariants
@@ -57,7 +56,7 @@ def _run(name: str, check: Callable[[Settings], str], settings: Settings) -> boo
         said, is_well = str(wrong), False
     except SQLAlchemyError as error:
         said, is_well = _first_line(getattr(error, "orig", None) or error), False
-    except (RedisError, OSError) as error:
+    except OSError as error:
         said, is_well = _first_line(error), False
     click.echo(f"{'ok' if is_well else 'FAIL':<4}  {name:<15}  {said}")
     return is_well
@@ -106,11 +105,8 @@ def _migrations(settings: Settings) -> str:
 
 
 def _redis(settings: Settings) -> str:
-    try:
-        queues.connection().ping()
-    except RedisError as error:
-        hint = "; “make run” starts one" if settings.embedded_redis else ""
-        raise Wrong(f"{_first_line(error)}{hint}") from None
+    if why := doorbell.why_not():
+        raise Wrong(f"{why}{'; “make run” starts one' if settings.embedded_redis else ''}")
     return "the service's own" if settings.embedded_redis else "as REDIS_URL says"
 
 

@@ -1,7 +1,6 @@
 """`flask worker`: an RQ worker for the given queues."""
 
 import click
-from flask import current_app
 from flask.cli import with_appcontext
 
 from mailservice.jobs import drains, entries, stopping  # noqa: F401  (entries: imported before the first job)
@@ -19,6 +18,6 @@ def command(queues: tuple[str, ...]) -> None:
     worker = stopping.InProcessWorker([queue(QueueName(name), redis) for name in queues or NAMES], redis)
     stopping.is_current(worker)
     try:
-        worker.work(logging_level=current_app.config["SETTINGS"].log_level.upper(), with_scheduler=False)
+        worker.work(logging_level="WARNING")  # rq's four lines for every tick are noise
     finally:
         drains.let_go()

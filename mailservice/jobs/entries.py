@@ -6,8 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from mailservice.database import db
-from mailservice.jobs import account_letter as account_letters
-from mailservice.jobs import drains, ticks
+from mailservice.jobs import account_letters, drains, ticks
 
 
 @contextmanager
@@ -32,4 +31,4 @@ def drain(attempt_id: int) -> None:
 
 def account_letter(kind: str, user_id: int, tried: int = 0) -> None:
     with _clean_session():
-        account_letters.account_letter(kind, user_id, tried)
+        account_letters.send(kind, user_id, tried)

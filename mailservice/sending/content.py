@@ -86,20 +86,23 @@ def _html(body: list[Part], label: str) -> list[Part]:
     parts: list[Part] = []
     for position, piece in enumerate(pieces):
         if position % 2:
-            hole = holes[int(piece)]
-            _refuse_in_address(hole, parts)
-            parts.append(hole)
+            parts.append(holes[int(piece)])
         elif piece:
             parts.append(piece)
+    _refuse_in_addresses(parts)
     return parts
 
 
-def _refuse_in_address(hole: Hole, before: list[Part]) -> None:
+def _refuse_in_addresses(parts: list[Part]) -> None:
     """A client's name or comment as a link's address would let data choose where the link leads."""
-    last = before[-1] if before and isinstance(before[-1], str) else ""
-    inside = re.search(r'(?:href|src)="[^"]*$', last)
-    if inside and (hole.name != "unsubscribe_url" or not inside[0].endswith('"')):
-        raise FieldError("{{ " + hole.name + " }}", unknown=False)
+    inside = at_start = False
+    for part in parts:
+        if isinstance(part, Hole):
+            if inside and not (at_start and part.name == "unsubscribe_url"):
+                raise FieldError("{{ " + part.name + " }}", unknown=False)
+        elif '"' in part:
+            inside = re.search(r'(?:href|src)="[^"]*$', part) is not None
+        at_start = isinstance(part, str) and part.endswith('="')
 
 
 def check(subject: str, body: str) -> list[Problem]:

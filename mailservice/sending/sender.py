@@ -8,9 +8,12 @@ from datetime import timedelta
 from pathlib import Path
 from typing import NamedTuple
 
+from flask_babel import force_locale
+from sqlalchemy import select
+
 from mailservice import clock
 from mailservice.database import read, write
-from mailservice.models import Attempt, Reason
+from mailservice.models import Attempt, Reason, User
 from mailservice.sending import batches, breaker, ledger, permission
 from mailservice.sending.batches import LEASE, Claim
 from mailservice.sending.breaker import Gate, TroubleSort
@@ -105,9 +108,8 @@ class Sender:
 
     def _compile(self, claim: Claim) -> LetterPress | None:
         with read() as connection:
-            attempt = connection.execute(
-                Attempt.__table__.select().where(Attempt.id == claim.attempt_id)
-            ).one()
+            query = select(*Attempt.__table__.c, User.language).join(User, User.id == Attempt.owner_id)
+            attempt = connection.execute(query.where(Attempt.id == claim.attempt_id)).one()
         identity = Identity(
             attempt.id,
             attempt.mailing_id,
@@ -118,7 +120,8 @@ class Sender:
             self.house.unsubscribe_key,
         )
         try:
-            return LetterPress(attempt.subject, attempt.body, identity)
+            with force_locale(attempt.language):
+                return LetterPress(attempt.subject, attempt.body, identity)
         except (FieldError, BadLetter) as error:
             with write() as connection:
                 ledger.stop(connection, attempt.id, Reason.BAD_MESSAGE, reply=str(error))

@@ -20,7 +20,7 @@ from mailservice.models import Breaker
 PATIENCE = 2.0  # seconds for all answers together
 LONGEST_LAG = 60.0  # seconds by which the scheduler may be late
 SCHEDULED_JOBS = "rq:scheduler:scheduled_jobs"  # rq-scheduler's sorted set, by the time that a job is due
-WORKERS = "rq:workers"  # RQ's set of the workers' keys; the key of a dead worker expires
+WORKERS = "rq:workers:sending"  # RQ's set of the keys of workers that send; the key of a dead one expires
 
 Check = Callable[[], Any]
 

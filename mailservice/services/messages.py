@@ -82,9 +82,7 @@ def delete(message: Message) -> None:
         text = (
             _("Mailings use this message, so it cannot be deleted: %(titles)s.", titles=titles)
             if len(mailings) <= 3
-            else _(
-                "Mailings use this message, so it cannot be deleted: %(titles)s and others.", titles=titles
-            )
+            else _("Mailings use this message, so it cannot be deleted: %(titles)s and others.", titles=titles)
         )
         raise Refused(text)
     db.session.execute(delete_rows(Message).where(Message.id == message.id))

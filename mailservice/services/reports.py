@@ -199,7 +199,8 @@ def _which(attempt: Attempt, which: Which) -> Select:
         query = query.where(_final(attempt, which).exists())
     elif which.state:
         # These are few: found first, then looked up.
-        kind = _kind(select(Result.delivery_id, Result.round), attempt, which).where(_is_not_sent)
+        found: Any = select(Result.delivery_id, Result.round)
+        kind = _kind(found, attempt, which).where(_is_not_sent)
         query = query.where(tuple_(Delivery.id, Delivery.round).in_(kind))
     if which.words:
         query = query.where(Delivery.email.icontains(which.words, autoescape=True))

@@ -110,11 +110,11 @@ def test_what_dies_is_started_again_and_a_killed_supervisor_leaves_nobody(
 ) -> None:
     run = make_run(INSTANCE_PATH=instance, WORKERS=2, **ports())
     run.wait_until_it_runs()
-    wait_until(lambda: len(run.pids("flask worker")) >= 2, what="two workers")
-    victim = min(run.pids("flask worker"))
+    wait_until(lambda: len(run.pids("flask worker sending")) >= 2, what="two workers")
+    victim = min(run.pids("flask worker sending"))
     everyone_else = set(run.processes()) - {victim}
     os.kill(victim, signal.SIGKILL)
-    wait_until(lambda: run.pids("flask worker") - {victim} - everyone_else, what="a new worker")
+    wait_until(lambda: run.pids("flask worker sending") - {victim} - everyone_else, what="a new worker")
     wait_until(lambda: re.search(r"worker\.\d ended \(SIGKILL\)", run.output), what="a word about it")
     assert run.supervisor() in everyone_else
 

@@ -14,9 +14,7 @@ from mailservice.web.messages.forms import MessageForm
 blueprint = Blueprint("messages", __name__, url_prefix="/messages")
 
 # The framed letter may look as it likes and load pictures; it runs nothing and is framed by us alone.
-PREVIEW_POLICY = (
-    "default-src 'none'; style-src 'unsafe-inline'; img-src https: data:; frame-ancestors 'self'; sandbox"
-)
+PREVIEW_POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src https: data:; frame-ancestors 'self'; sandbox"
 
 
 @blueprint.get("")

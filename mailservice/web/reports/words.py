@@ -98,9 +98,7 @@ def refusal(code: int | None, enhanced: str | None) -> str:
             return str(known)
     if code is None:
         return ""
-    return str(
-        _CODES.get(code) or (_STATES["failed"] if code >= 500 else _l("The mail server asks to come later"))
-    )
+    return str(_CODES.get(code) or (_STATES["failed"] if code >= 500 else _l("The mail server asks to come later")))
 
 
 def trouble(kind: Trouble) -> str:

@@ -60,9 +60,7 @@ def _page(token: str, owner_id: int, email: str) -> Response:
     done = unsubscribing.is_unsubscribed(owner_id, email_normalised=email)
     sender = unsubscribing.sender_name(owner_id)
     back = "back" in request.args and not done
-    page = render_template(
-        "unsubscribe/show.html", token=token, email=email, sender=sender, done=done, back=back
-    )
+    page = render_template("unsubscribe/show.html", token=token, email=email, sender=sender, done=done, back=back)
     return _private(make_response(page))
 
 

@@ -1,4 +1,4 @@
-"""The job of account letters: sends one, and tries a temporary refusal again."""
+"""Account letters in a worker: a temporary refusal is tried again."""
 
 from __future__ import annotations
 
@@ -13,14 +13,13 @@ log = logging.getLogger(__name__)
 RETRIES = (timedelta(minutes=1), timedelta(minutes=5), timedelta(minutes=15))
 
 
-def account_letter(kind: str, user_id: int, tried: int = 0) -> None:
+def send(kind: str, user_id: int, tried: int = 0) -> None:
     """`tried`: how often this letter has been refused before. Harmless when doubled or late."""
     try:
         reply = account_mail.deliver(AccountLetter(kind), user_id)
     except account_mail.NotSent as error:
         again = error.temporary and tried < len(RETRIES)
-        if again:
-            enqueue_in(RETRIES[tried], Job.ACCOUNT_LETTER, kind, user_id, tried + 1)
+        again = again and enqueue_in(RETRIES[tried], Job.ACCOUNT_LETTER, kind, user_id, tried + 1)
         level = logging.WARNING if again else logging.ERROR
         log.log(level, "The letter “%s” for user %d was not sent: %s", kind, user_id, error)
     else:

@@ -5,7 +5,7 @@ from rq import SimpleWorker
 from rq.serializers import JSONSerializer
 
 from mailservice import account_mail
-from mailservice.jobs import account_letter as job
+from mailservice.jobs import account_letters
 from mailservice.queues import JsonJob, QueueName, queue
 from mailservice.services.account_letters import AccountLetter
 from tests import factories
@@ -19,7 +19,7 @@ def user(app):
 
 
 def test_the_job_sends_the_letter(user, mail_server):
-    job.account_letter("confirm", user.id)
+    account_letters.send("confirm", user.id)
     assert len(mail_server.letters_to("anna@example.org")) == 1
 
 
@@ -28,7 +28,7 @@ def test_a_temporary_refusal_is_tried_again_three_times_ever_later(user, mail_se
     waits = []
     for tried in range(4):
         redis.delete(KEY)
-        job.account_letter("confirm", user.id, tried)
+        account_letters.send("confirm", user.id, tried)
         waits.append([round(at) for _, at in redis.zrange(KEY, 0, -1, withscores=True)])
     assert [len(w) for w in waits] == [1, 1, 1, 0]
     assert waits[1][0] - waits[0][0] == pytest.approx(240, abs=5)
@@ -38,7 +38,7 @@ def test_a_temporary_refusal_is_tried_again_three_times_ever_later(user, mail_se
 def test_a_final_refusal_is_recorded_without_the_link(user, mail_server, redis, caplog):
     mail_server.on_rcpt("anna@example.org", "550 5.1.1 no such user")
     with caplog.at_level(logging.INFO):
-        job.account_letter("confirm", user.id)
+        account_letters.send("confirm", user.id)
     assert redis.zcard(KEY) == 0
     assert "550 5.1.1 no such user" in caplog.text
     assert "/confirm/" not in caplog.text

@@ -1,0 +1,82 @@
+"""`flask users`, as somebody at the terminal types it."""
+
+from __future__ import annotations
+
+import pytest
+from click.testing import Result
+from flask import Flask
+
+from mailservice.database import db
+from mailservice.models import Role, User
+from mailservice.services import accounts
+from tests import factories
+
+PASSWORD = "correct horse battery"
+
+
+@pytest.fixture
+def run(app: Flask):
+    def type_it(*args: str, stdin: str = "") -> Result:
+        result = app.test_cli_runner().invoke(args=["users", *args], input=stdin)
+        db.session.rollback()
+        return result
+
+    return type_it
+
+
+def test_the_first_administrator_is_made_with_a_hidden_password(run) -> None:
+    result = run("create", "ada@example.org", "--name", "Ada", "--role", "admin", stdin=f"{PASSWORD}\n{PASSWORD}\n")
+    assert result.exit_code == 0, result.output
+    assert PASSWORD not in result.output
+    user = accounts.authenticate(email="ada@example.org", password=PASSWORD)
+    assert (user.role, user.full_name, user.is_confirmed) == (Role.ADMIN, "Ada", True)
+
+
+def test_a_password_may_come_from_standard_input(run) -> None:
+    assert run("create", "ada@example.org", "--password-stdin", stdin=f"{PASSWORD}\n").exit_code == 0
+    assert accounts.authenticate(email="ada@example.org", password=PASSWORD).role is Role.USER
+
+
+@pytest.mark.parametrize(
+    ("email", "password", "words"),
+    [
+        ("ada@example.org", "short", "at least 8 characters"),
+        ("no address", PASSWORD, "does not look like an e-mail address"),
+        ("taken@example.org", PASSWORD, "already"),
+    ],
+)
+def test_what_cannot_be_is_said_in_a_line(run, email: str, password: str, words: str) -> None:
+    factories.user(email="taken@example.org")
+    result = run("create", email, "--password-stdin", stdin=f"{password}\n")
+    assert result.exit_code == 1
+    assert words in result.output
+    assert "Traceback" not in result.output
+
+
+def test_roles_and_blocks_show_in_the_list(run) -> None:
+    factories.user(email="ada@example.org", full_name="Ada")
+    factories.user(email="boris@example.org", confirmed=False)
+    assert run("promote", "ada@example.org", "manager").exit_code == 0
+    assert run("block", "ADA@example.org", "--reason", "left the firm").exit_code == 0
+    heading, ada, boris = run("list").output.splitlines()
+    assert heading.split() == ["address", "name", "role", "since", "state"]
+    assert ada.startswith("ada@example.org")
+    assert "manager" in ada
+    assert ada.endswith("blocked: left the firm")
+    assert boris.endswith("not confirmed")
+    assert run("unblock", "ada@example.org").exit_code == 0
+    assert db.session.query(User).filter_by(email="ada@example.org").one().is_active
+    assert "blocked" not in run("list").output
+
+
+@pytest.mark.parametrize("args", [("promote", "x@example.org", "admin"), ("block", "x@example.org", "--reason", "r")])
+def test_an_unknown_user_is_said_to_be_unknown(run, args: tuple[str, ...]) -> None:
+    result = run(*args)
+    assert result.exit_code == 1
+    assert "There is no user with this address." in result.output
+
+
+def test_a_block_needs_a_reason(run) -> None:
+    factories.user(email="ada@example.org")
+    assert run("block", "ada@example.org").exit_code == 2
+    assert run("block", "ada@example.org", "--reason", " ").exit_code == 1
