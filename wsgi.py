@@ -2,9 +2,8 @@
 
 import sys
 
-from mailservice.app import create_app
-
 from config import SettingsError, load
+from mailservice.app import create_app
 
 try:
     app = create_app(load())

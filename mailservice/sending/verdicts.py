@@ -70,7 +70,7 @@ def judge(attempt_id: int, batch: int, waiting: Waiting, outcome: Outcome, now: 
 def next_try(waiting: Waiting, reply: Reply, now: datetime) -> datetime | None:
     """When a deferred letter is tried again; None when it has been tried for a day."""
     wait = LADDER[waiting.tries] if waiting.tries < len(LADDER) else LAST_RUNG
-    wait *= 1 + random.uniform(-SPREAD, SPREAD)  # nosec B311: spreads load, guards nothing
+    wait *= 1 + random.uniform(-SPREAD, SPREAD)  # nosec B311
     at = now + max(wait, named_delay(reply))
     return at if at - (waiting.first_try or now) <= PATIENCE else None
 

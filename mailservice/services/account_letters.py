@@ -11,7 +11,7 @@ from email.utils import format_datetime, make_msgid
 
 from flask_babel import gettext, ngettext
 from flask_babel import gettext as _
-from jinja2 import Environment, PackageLoader
+from jinja2 import Environment, PackageLoader, select_autoescape
 
 from mailservice import clock
 from mailservice.models import User
@@ -27,7 +27,7 @@ class AccountLetter(enum.StrEnum):
 PURPOSES = {AccountLetter.CONFIRM: tokens.Purpose.CONFIRM, AccountLetter.RESET: tokens.Purpose.RESET}
 _templates = Environment(
     loader=PackageLoader("mailservice", "templates/letters"),
-    autoescape=lambda name: bool(name and name.endswith(".html")),
+    autoescape=select_autoescape(["html"]),
     extensions=["jinja2.ext.i18n"],
     trim_blocks=True,
     lstrip_blocks=True,

@@ -98,4 +98,4 @@ def due(now: datetime, *, mailing_id: int | None = None) -> list[Due]:
         .group_by(Mailing.id, Mailing.title, Mailing.next_at)
         .order_by(Mailing.next_at)
     )
-    return [Due(*row) for row in db.session.execute(query)]
+    return [Due(id_, title, at, clients) for id_, title, at, clients in db.session.execute(query) if at]
