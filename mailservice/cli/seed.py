@@ -32,10 +32,13 @@ def command(if_empty: bool) -> None:
         raise click.ClickException("The demo data has known passwords: it is not loaded in production.")
     try:
         filled = _fill(settings)
+        held = 0 if settings.embedded_inbox else _hold()
     except (OperationalError, ProgrammingError) as error:
         raise click.ClickException(f"{error.orig} Are the tables there? They are made by: flask db upgrade") from None
     except IntegrityError:
         raise click.ClickException("Somebody else is filling this database at the same time.") from None
+    if held:
+        click.echo(f"Mail goes to {settings.mail_server} now, so the demo mailings are paused.")
     if filled:
         _say(settings)
     elif not if_empty:
@@ -60,6 +63,11 @@ def _fill(settings: Settings) -> bool:
             demo.fill(scene)
             return True
     return False
+
+
+def _hold() -> int:
+    with transaction():
+        return demo.hold(clock.now())
 
 
 def _say(settings: Settings) -> None:

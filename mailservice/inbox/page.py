@@ -6,9 +6,11 @@ import re
 from typing import Any
 from urllib.parse import urlsplit
 
+from babel.units import format_unit
 from flask import Flask, Response, abort, current_app, jsonify, redirect, render_template, request, url_for
-from flask_babel import Babel
+from flask_babel import Babel, get_locale
 from flask_bootstrap import Bootstrap5
+from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response as AnyResponse
 
 from config import LANGUAGES, ROOT, Settings
@@ -48,6 +50,8 @@ def create_page(settings: Settings, store: Store) -> Flask:
     app.before_request(_refuse_strangers)
     app.after_request(_add_headers)
     app.jinja_env.globals["language"] = _language
+    app.jinja_env.filters["size"] = size
+    app.register_error_handler(404, missing)
     app.add_url_rule("/", view_func=letters)
     app.add_url_rule("/letters/<int:letter_id>", view_func=letter)
     app.add_url_rule("/letters/<int:letter_id>/html", view_func=letter_html)
@@ -97,6 +101,16 @@ def letter_source(letter_id: int) -> Response:
     response = Response(_get(letter_id)[1], mimetype="message/rfc822")
     response.headers["Content-Disposition"] = f'attachment; filename="{letter_id}.eml"'
     return response
+
+
+def missing(error: HTTPException) -> tuple[str, int]:
+    return render_template("inbox/missing.html"), 404
+
+
+def size(octets: int) -> str:
+    """“3.4 kB”, in the reader's language."""
+    unit, number = ("digital-byte", octets) if octets < 1000 else ("digital-kilobyte", round(octets / 1000, 1))
+    return format_unit(number, unit, length="short", locale=get_locale())
 
 
 def clear() -> AnyResponse:

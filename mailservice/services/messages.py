@@ -78,7 +78,7 @@ def delete(message: Message) -> None:
     """Refused while a mailing uses it. `message` is locked (`own(…, lock=True)`)."""
     mailings = used_by(message)
     if mailings:
-        titles = ", ".join(f"“{mailing.title}”" for mailing in mailings[:3])
+        titles = ", ".join(_("“%(title)s”", title=mailing.title) for mailing in mailings[:3])
         text = (
             _("Mailings use this message, so it cannot be deleted: %(titles)s.", titles=titles)
             if len(mailings) <= 3

@@ -30,10 +30,10 @@ _nobody = _hasher.hash("nobody has this password")
 def acceptable(password: str, *, email: str, field: str = "password") -> str:
     """`password`, unless it is too short, too long or the first that anybody would guess: then Invalid."""
     if len(password) < SHORTEST:
-        message = ngettext("Take at least %(num)d character.", "Take at least %(num)d characters.", SHORTEST)
+        message = ngettext("Use at least %(num)d character.", "Use at least %(num)d characters.", SHORTEST)
         raise Invalid(message, field=field)
     if len(password) > LONGEST:
-        message = ngettext("Take at most %(num)d character.", "Take at most %(num)d characters.", LONGEST)
+        message = ngettext("Use at most %(num)d character.", "Use at most %(num)d characters.", LONGEST)
         raise Invalid(message, field=field)
     plain = password.strip().lower()
     if plain in _commonest or len(set(plain)) < 3:

@@ -28,7 +28,13 @@ RAIL = (
 
 def init_app(app: Flask) -> None:
     app.jinja_env.filters.update(
-        moment=moment, day=day, from_now=from_now, number=number, state_word=states.word, state_colour=states.colour
+        moment=moment,
+        day=day,
+        from_now=from_now,
+        number=number,
+        state_word=states.word,
+        state_counted=states.counted,
+        state_colour=states.colour,
     )
     app.jinja_env.globals.update(segments=states.segments, zone_word=zone_word, get_locale=get_locale)
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from flask import Flask, Response, current_app, request
+from flask_babel import lazy_gettext as _l
 from flask_login import current_user
 from sqlalchemy import select
 
@@ -36,6 +37,7 @@ def init_app(app: Flask) -> None:
     app.before_request(_close_doors)
     app.after_request(_add_headers)
     login_manager.login_view = "auth.sign_in"
+    login_manager.login_message = _l("Sign in to see this page.")
     login_manager.session_protection = None  # the session key in the cookie already answers for itself
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from flask_babel import lazy_gettext as _l
+from flask_babel import npgettext
 
 WORDS = {
     # deliveries
@@ -28,6 +29,16 @@ WORDS = {
     "finished": _l("finished"),
     "paused": _l("paused"),
     "disabled": _l("disabled"),
+}
+# Beside a number some of them take another form.
+_COUNTED: dict[str, Callable[[int], str]] = {
+    "waiting": lambda n: npgettext("how many", "waiting", "waiting", n),
+    "created": lambda n: npgettext("how many", "created", "created", n),
+    "running": lambda n: npgettext("how many", "running", "running", n),
+    "sending": lambda n: npgettext("how many", "being sent", "being sent", n),
+    "finished": lambda n: npgettext("how many", "finished", "finished", n),
+    "paused": lambda n: npgettext("how many", "paused", "paused", n),
+    "disabled": lambda n: npgettext("how many", "disabled", "disabled", n),
 }
 COLOURS = {
     "sent": "sent",
@@ -60,6 +71,12 @@ class Segment:
 def word(state: Any) -> Any:
     """The word for a state (an enum's member or its value)."""
     return WORDS.get(str(state), str(state))
+
+
+def counted(state: Any, number: int) -> Any:
+    """The word for a state beside the number of those in it."""
+    form = _COUNTED.get(str(state))
+    return form(number) if form else word(state)
 
 
 def colour(state: Any) -> str:

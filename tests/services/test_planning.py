@@ -262,6 +262,15 @@ def test_a_later_end_repeats_nothing_that_has_been(owner, time_machine):
     assert attempts(mailing) == [(0, DONE, None)]
 
 
+def test_a_later_end_set_by_a_clock_that_stepped_back_repeats_nothing_either(owner, time_machine):
+    mailing = make(owner, HERE, end=HERE + HOUR)
+    ticks.plan_due()
+    finish_attempts()
+    time_machine.move_to(NOW - 2 * HOUR, tick=False)
+    change_schedule(owner, mailing, HERE, DAILY, end=HERE + 3 * DAY)
+    assert (fresh(mailing).next_occurrence, fresh(mailing).next_at) == (1, NOW + DAY)
+
+
 def test_an_earlier_end_takes_back_what_lay_ahead(owner):
     mailing = make(owner, HERE, end=HERE + 5 * DAY)
     ticks.plan_due()
@@ -300,8 +309,8 @@ def test_a_mailing_that_is_gone_is_no_error(owner):
         assert planning.plan(12345, clock.now()) is None
 
 
-def test_planners_at_once_make_one_attempt_each(app, owner):
-    """Eight planners, six mailings, all at the same moment: real threads, real locks."""
+def test_planners_at_once_make_one_attempt_each(app, owner, caplog):
+    """Eight planners, six mailings, all at the same moment: real threads, real locks, and nobody stumbles."""
     made = [make(owner, HERE - n * DAY) for n in range(6)]
     start = threading.Barrier(8)
 
@@ -316,6 +325,7 @@ def test_planners_at_once_make_one_attempt_each(app, owner):
         for done in [pool.submit(plan) for _ in range(8)]:
             done.result()
     assert [attempts(mailing) for mailing in made] == [[(0, PLANNED, None)]] * 6
+    assert [record.message for record in caplog.records if record.levelname == "ERROR"] == []
 
 
 def test_the_longest_overdue_is_planned_first_and_one_can_be_asked_for(owner, time_machine):

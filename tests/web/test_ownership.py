@@ -35,7 +35,8 @@ def test_whoever_is_not_the_owner_finds_nothing_and_changes_nothing(app, browser
     routes.make_things(stranger)
     factories.sign_in(browser, stranger)
     before = snapshot()
-    wrong = [f"{m} {path}: {answer.status}" for m, path, answer in walk(app, browser, things) if answer.status_code != 404]
+    walked = walk(app, browser, things)
+    wrong = [f"{method} {path}: {answer.status}" for method, path, answer in walked if answer.status_code != 404]
     assert wrong == []
     assert snapshot() == before
 

@@ -32,7 +32,7 @@ def posts(now: datetime, authors: Sequence[User]) -> Iterator[Post]:
         )
 
 
-def events(now: datetime, admin: User, manager: User, anna: User) -> Iterator[Event]:
+def events(admin: User, manager: User, anna: User) -> Iterator[Event]:
     """`address` is where a browser was; the command line has none."""
     for user in (admin, manager, anna):
         detail = {"role": user.role.value}

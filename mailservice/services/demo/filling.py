@@ -26,7 +26,7 @@ from mailservice.models import (
     User,
     mailing_clients,
 )
-from mailservice.services.demo import extras, history, people, plans, texts
+from mailservice.services.demo import extras, history, holding, people, plans, texts
 from mailservice.services.demo.history import Habits, Historian, Past, Stop
 from mailservice.services.demo.people import Person
 from mailservice.services.demo.plans import Plan
@@ -83,7 +83,8 @@ def fill(scene: Scene) -> None:
     for owner, persons in zip(owners, groups, strict=True):
         _fill_owner(scene, owner, persons, manager)
     db.session.add_all(extras.posts(scene.now, (admin, manager)))
-    db.session.add_all(extras.events(scene.now, admin, manager, anna))
+    db.session.add_all(extras.events(admin, manager, anna))
+    db.session.add(holding.loaded(scene.now, may_send=scene.may_send))
 
 
 ANNAS = Habits(

@@ -28,6 +28,7 @@ class Plan:
     end: int | None = None  # days from today
     due_now: bool = False
     month_ends: bool = False  # begins on the 31st of a month, at least `start` days ago
+    weekday: int | None = None  # begins on this day of the week (Monday is 0), at least `start` days ago
     skipped: Mapping[int, Reason] = field(default_factory=dict)  # by occurrence: never sent, and why
     stopped: Reason | None = None  # its last attempt was, halfway through
     paused: int | None = None  # days ago
@@ -39,7 +40,7 @@ class Plan:
         if self.due_now:
             return Schedule(local, time_zone, ONCE, local + timedelta(days=self.end or 1))
         day = local.date() + timedelta(days=self.start)
-        while self.month_ends and day.day != 31:
+        while (self.month_ends and day.day != 31) or self.weekday not in (None, day.weekday()):
             day -= timedelta(days=1)
         end = None if self.end is None else datetime.combine(local.date() + timedelta(days=self.end), time(23, 59))
         for hours in (0, 4, 8):
@@ -62,7 +63,7 @@ ANNA = (
     Plan("Отчёт партнёрам за месяц", "month", (84, 112), MONTHLY, start=-100, hour=12, month_ends=True),
     Plan("Скидка на Эфиопию", "discount", (0, 140), start=-20),
     Plan("Неделя до открытия второй кофейни", "shift", (64, 82), DAILY, start=-40, hour=9, end=-34),
-    Plan("Субботняя дегустация", "tasting", (20, 58), WEEKLY, start=-30, hour=12, paused=6),
+    Plan("Субботняя дегустация", "tasting", (20, 58), WEEKLY, start=-30, hour=12, weekday=3, paused=6),
     Plan(
         "Акция партнёра",
         "export",
@@ -77,7 +78,7 @@ ANNA = (
     Plan("Wholesale offer list", "export", (140, 152), MONTHLY, start=12, hour=10, end=400),
 )
 JOHN = (
-    Plan("Sunday reading list", "reading", (0, 70), WEEKLY, start=-45, hour=9),
+    Plan("Sunday reading list", "reading", (0, 70), WEEKLY, start=-45, hour=9, weekday=6),
     Plan("Books at the counter", "orders", (40, 56), DAILY, start=-9, hour=8, skipped={3: Reason.MISSED}),
     Plan("Catalogue of maps and charts", "catalogue", (0, 90), start=-28, hour=14),
     Plan("Русская полка", "russian", (56, 84), start=-3, hour=12, stopped=Reason.REFUSED),

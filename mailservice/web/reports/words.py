@@ -6,6 +6,7 @@ from typing import Any
 
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
+from flask_babel import lazy_pgettext
 
 from mailservice.models import Attempt, Reason
 from mailservice.services.reports import Ending, Trouble
@@ -34,7 +35,7 @@ ENDINGS: dict[Ending, Any] = {
     Ending.SUCCEEDED: _l("all accepted"),
     Ending.TROUBLED: _l("with losses"),
     Ending.STOPPED: _l("stopped"),
-    Ending.SKIPPED: _l("skipped"),
+    Ending.SKIPPED: lazy_pgettext("attempt", "skipped"),
 }
 ENDING_COLOURS = {
     Ending.OPEN: "sending",
