@@ -1,4 +1,4 @@
-# What there is to do: make run, make test, make lint, make audit.
+# What there is to do: make run, make test, make lint, make audit, make translations.
 
 # The first interpreter that is new enough; make run PYTHON=… names another.
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
@@ -6,7 +6,7 @@ PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; 
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: run test lint audit venv runtime development
+.PHONY: run test lint audit translations venv runtime development
 .DEFAULT_GOAL := run
 
 run: runtime
@@ -21,6 +21,16 @@ lint: development
 
 audit: development
 	$(BIN)/pip-audit --requirement requirements.txt
+
+# The texts of the code into both catalogues, and the catalogues into what the pages read. New texts are empty
+# in mailservice/translations/*/LC_MESSAGES/messages.po: fill them in, and run this again.
+CATALOGUES := mailservice/translations
+translations: development
+	@texts=$$(mktemp) && trap 'rm -f "$$texts"' EXIT && \
+	$(BIN)/pybabel -q extract -F pyproject.toml --add-location=file --sort-by-file -w 100 -o "$$texts" . && \
+	$(BIN)/pybabel -q update -D messages -i "$$texts" -d $(CATALOGUES) --no-fuzzy-matching --ignore-obsolete \
+		--ignore-pot-creation-date -w 100 && \
+	$(BIN)/pybabel -q compile -d $(CATALOGUES)
 
 # Installing takes a while and asks the network: only where the list differs from the one installed last.
 runtime: venv

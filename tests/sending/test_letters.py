@@ -13,11 +13,15 @@ import pytest
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
-from mailservice.sending import fields
+from mailservice.jobs import ticks
+from mailservice.models import AttemptStatus, Reason
+from mailservice.sending import fields, settling
 from mailservice.sending.content import compile_content
 from mailservice.sending.fields import FieldError, Values
 from mailservice.sending.letters import BadLetter, Identity, LetterPress, Recipient, check, envelope_address, preview
 from mailservice.sending.unsubscribe_token import key, token
+from tests import factories
+from tests.engine import attempt_of, due_mailing, run_senders
 
 KEY = key("a key for tests, long enough")
 SENDER = '"Shop, “Восток”" <news@shop.example>'
@@ -129,6 +133,17 @@ def test_any_letter_is_the_one_built_the_slow_way(subject, body, full_name, comm
     assert lines(page.get_payload(decode=True).decode()) == filled(parts.html, values, html.escape)
 
 
+def test_a_line_that_is_full_before_a_field_is_broken_without_breaking_a_letter():
+    """Every length of line, with escapes of one to six octets where the break may fall."""
+    for wide in ("", "=", "ж", "=ж", "💌", "ж=\u20ac"):
+        for length in range(55, 80):
+            piece = "x" * length + wide + "y" * (length % 5)
+            content = written("News", piece + "{{ comment }}", recipient(comment=piece))
+            assert_is_fit_for_the_wire(content)
+            text = read(content).get_body(("plain",)).get_content()
+            assert text.splitlines()[0] == piece + piece
+
+
 def unquoted(phrase: str) -> str:
     if phrase.startswith('"') and phrase.endswith('"') and len(phrase) > 1:
         return re.sub(r"\\(.)", r"\1", phrase[1:-1])
@@ -237,6 +252,17 @@ def test_the_sender_is_written_as_it_is_set():
 def test_a_sender_that_needs_smtputf8_is_refused_before_any_letter():
     with pytest.raises(BadLetter):
         LetterPress("News", "Good day", IDENTITY._replace(sender="Почта <почта@почта.рф>"))
+
+
+def test_an_attempt_whose_sender_cannot_be_written_stops_and_says_so(app, mail_server):
+    mailing = due_mailing(factories.user(), ["a@example.org", "b@example.org"])
+    ticks.plan_due()
+    settling.prepare(sender="Почта <почта@почта.рф>", seconds=5)
+    run_senders(times=2)
+    attempt = attempt_of(mailing)
+    assert (attempt.status, attempt.reason, attempt.cancelled) == (AttemptStatus.FAILED, Reason.BAD_MESSAGE, 2)
+    assert "SMTPUTF8" in attempt.server_reply
+    assert mail_server.accepted == []
 
 
 def page_of(body: str, **values: str) -> str:

@@ -239,7 +239,7 @@ def test_a_sender_that_slept_through_its_lease_begins_nothing_more(app, mailing,
     real_begin = sender.journal.begin
 
     def sleep_then_begin(*letter: int) -> None:
-        slept.append(LEASE.total_seconds() + 1)
+        slept.append(house().lease.total_seconds() + 1)
         real_begin(*letter)
 
     monkeypatch.setattr(sender.journal, "begin", sleep_then_begin)
