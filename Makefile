@@ -51,3 +51,8 @@ venv:
 			echo "Python 3.11 or newer is needed; “$(PYTHON)” is $$($(PYTHON) --version 2>&1 | head -n 1)." >&2; \
 			echo "Install one, or name it: make run PYTHON=/path/to/python3.11" >&2; exit 1; }; \
 		echo "Making $(VENV) …"; $(PYTHON) -m venv $(VENV); }
+
+# The pictures of the README, in docs/img/: needs Chromium.
+.PHONY: screenshots
+screenshots: development
+	@$(BIN)/python -m docs.screenshots

@@ -109,6 +109,7 @@ def make_settings(tmp_path_factory: pytest.TempPathFactory, redis_url: str, mail
             "MAIL_PORT": str(mail_port),
             "MAIL_SECURITY": "none",
             "MAIL_SENDER": "Mailservice <mailservice@example.org>",
+            "DEFAULT_LANGUAGE": "en",  # what the tests read; test_translations.py reads the Russian
         }
         return load(environ | {name: str(value) for name, value in values.items()})
 

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+import json
 from datetime import datetime
-from typing import Any
+from typing import NamedTuple
 
 from mailservice.models import Reason, State
 
 LONGEST_REPLY = 1000  # characters kept of a server's words
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     attempt_id: int
     batch: int
     delivery_id: int
@@ -26,27 +25,21 @@ class Entry:
     not_before: datetime | None = None
     suppress: str | None = None  # a normalised address that does not exist
 
-    def row(self) -> dict[str, Any]:
-        """The row of `results`."""
-        row = asdict(self)
-        del row["batch"], row["suppress"]
-        return row
-
-    def plain(self) -> dict[str, Any]:
-        """As JSON can hold it."""
-        values = {name: value for name, value in asdict(self).items() if value is not None}
-        for name in ("tried_at", "not_before"):
-            if name in values:
-                values[name] = values[name].isoformat()
-        return values
+    def dumps(self) -> str:
+        """One line of JSON, for the journal; made for every letter, so a list rather than an object."""
+        at, later = self.tried_at.isoformat(), self.not_before and self.not_before.isoformat()
+        return json.dumps([*self[:4], self.state.value, at, *self[6:10], later, self.suppress])
 
     @classmethod
-    def from_plain(cls, plain: dict[str, Any]) -> Entry:
-        values = dict(plain)
-        for name in ("tried_at", "not_before"):
-            if name in values:
-                values[name] = datetime.fromisoformat(values[name])
-        values["state"] = State(values["state"])
-        if "reason" in values:
-            values["reason"] = Reason(values["reason"])
-        return cls(**values)
+    def loads(cls, text: str) -> Entry:
+        """Raises ValueError or TypeError for anything that dumps() has not made."""
+        values = json.loads(text)
+        if not isinstance(values, list) or len(values) != len(cls._fields):
+            raise ValueError(text)
+        entry = cls(*values)
+        return entry._replace(
+            state=State(entry.state),
+            tried_at=datetime.fromisoformat(values[5]),
+            reason=Reason(values[9]) if values[9] is not None else None,
+            not_before=datetime.fromisoformat(values[10]) if values[10] is not None else None,
+        )

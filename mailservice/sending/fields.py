@@ -8,24 +8,23 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import NamedTuple
 
 NAMES = ("full_name", "first_name", "email", "comment", "unsubscribe_url")
 FIELD = re.compile(r"\{\{\s*([A-Za-z_]+)\s*(?:\|([^{}|]*))?\}\}")
 PATRONYMIC = re.compile(r"(вич|ьич|мич|вна|чна|шна|vich|vna|ichna)$", re.IGNORECASE)
 
 
-class Values(NamedTuple):
-    """What fills the holes of one letter."""
+class Values:
+    """What fills the holes of one letter; its attributes are NAMES."""
 
-    full_name: str
-    email: str
-    comment: str
-    unsubscribe_url: str
+    __slots__ = NAMES
 
-    @property
-    def first_name(self) -> str:
-        return first_name(self.full_name)
+    def __init__(self, full_name: str, email: str, comment: str, unsubscribe_url: str):
+        self.full_name = full_name
+        self.first_name = first_name(full_name)
+        self.email = email
+        self.comment = comment
+        self.unsubscribe_url = unsubscribe_url
 
 
 @dataclass(frozen=True)
@@ -34,7 +33,8 @@ class Hole:
     default: str = ""
 
     def value(self, values: Values) -> str:
-        return getattr(values, self.name).strip() or self.default
+        value: str = getattr(values, self.name)
+        return value.strip() or self.default
 
 
 Part = str | Hole

@@ -54,7 +54,7 @@ class Journal:
         self._append(f"{WITHDRAW} {attempt_id} {batch} {delivery_id}\n".encode())
 
     def end(self, entry: Entry) -> None:
-        self._append(f"{END} {json.dumps(entry.plain())}\n".encode())
+        self._append(f"{END} {entry.dumps()}\n".encode())
 
     def forget(self) -> None:
         """Everything in it is in the database, and nothing is on the wire."""
@@ -111,7 +111,7 @@ def _read_line(line: str, account: Account) -> None:
         begun = account.begun.setdefault((attempt_id, batch), set())
         begun.add(delivery_id) if mark == BEGIN else begun.discard(delivery_id)
     elif mark == END:
-        entry = Entry.from_plain(json.loads(rest))
+        entry = Entry.loads(rest)
         account.ended.setdefault((entry.attempt_id, entry.batch), []).append(entry)
     else:
         raise ValueError(mark)

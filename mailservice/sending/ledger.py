@@ -26,6 +26,7 @@ from mailservice.models import (
     Suppression,
     SuppressionReason,
 )
+from mailservice.sending import appending
 from mailservice.sending.batches import PATIENCE, Claim, is_final
 from mailservice.sending.entries import Entry
 
@@ -54,7 +55,7 @@ def record(connection: Connection, claim: Claim, entries: Sequence[Entry], *, no
 def append(connection: Connection, attempt_id: int, entries: Sequence[Entry], *, now: datetime) -> None:
     """Appends results with all that follows from them; the counts of their batch are the caller's."""
     if entries:
-        connection.execute(insert(Result), [entry.row() for entry in entries])
+        appending.append(connection, entries)
         _suppress(connection, attempt_id, entries)
         _note_progress(connection, attempt_id, entries, now)
 

@@ -11,7 +11,6 @@ import binascii
 import html
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from email.headerregistry import Address
 from email.utils import formatdate, parseaddr
 from typing import NamedTuple
@@ -36,16 +35,18 @@ __all__ = [
 ]
 
 HEADER_NAMES = re.compile(rb"^([!-9;-~]+):", re.MULTILINE)
-EXPECTED = (
-    b"From To Subject Date Message-ID List-Unsubscribe List-Unsubscribe-Post List-Id "
-    b"MIME-Version Content-Type"
-).split()
+EXPECTED = [b"To", b"Subject"]  # the headers that hold a client's data; nothing in the others can break out
 PLAIN = re.compile(r"[ -~]*")
 ATOMS = re.compile(r"[A-Za-z0-9 !#$%&'*+/=?^_`{|}~-]*")
-SAFE_IN_QP = re.compile(r"[!-<>-~](?:[ -<>-~]{0,58}[!-<>-~])?")
+# Values that stand for themselves in quoted-printable and in HTML alike, and leave room in their line.
+SAFE = re.compile(r"[!#-%(-;?-~](?:[ !#-%(-;?-~]{0,58}[!#-%(-;?-~])?")
+SIMPLE_NAME = re.compile(r"[A-Za-z0-9]{1,30}(?: [A-Za-z0-9]{1,30})?")
+SOFT = b"=\r\n"  # quoted-printable's line break that is none
 NOT_ONE_ADDRESS = re.compile(r"[\s\x00-\x1f\x7f<>(),;:\\\"]")
 WORD_OCTETS = 45  # of UTF-8 in one encoded word: 60 in base64, 72 with the frame, of 75 (RFC 2047 2)
 LINE = 76
+
+Escape = Callable[[str], str]
 
 
 class BadLetter(ValueError):
@@ -74,47 +75,46 @@ class Recipient(NamedTuple):
     comment: str
 
 
-@dataclass(frozen=True)
-class _Chunks:
-    """A MIME part: encoded pieces and holes by turns, and how a value is made safe for it."""
-
-    pieces: list[bytes | Hole]
-    escape: Callable[[str], str]
-
-    def fill(self, values: Values, out: list[bytes]) -> None:
-        for piece in self.pieces:
-            if isinstance(piece, bytes):
-                out.append(piece)
-            else:
-                out.append(_qp_value(self.escape(piece.value(values))))
-
-
 class LetterPress:
     """Builds the letters of one attempt. Raises FieldError or BadLetter where none can be built."""
 
     def __init__(self, subject: str, body: str, identity: Identity):
-        content: Content = compile_content(subject, body)
+        content = compile_content(subject, body)
         self._identity = identity
         self.sender = parseaddr(identity.sender)[1]
         self._domain = self.sender.rpartition("@")[2] or "localhost"
         self._subject = content.subject
-        self._fixed_subject = (
-            header_text("Subject", _one_line(fields.fill(content.subject, Values("", "", "", ""))))
-            if not any(isinstance(part, Hole) for part in content.subject)
-            else None
-        )
+        self._fixed_subject = None
+        if not any(isinstance(part, Hole) for part in content.subject):
+            self._fixed_subject = self._subject_line(Values("", "", "", ""))
         self._from = b"From: " + mailbox(*parseaddr(identity.sender)) + b"\r\n"
-        boundary = f"=_{identity.key}"
-        self._after_ids = (
+        self._pieces: list[bytes] = []  # what follows the ids, with room for the holes' values
+        self._holes: dict[tuple[Hole, Escape], list[int]] = {}  # where each value goes
+        self._date = (0, "")
+        self._url_start = _softly(qp(html.escape(f"{identity.public_url}/u/")))
+        self._lay_out(content)
+
+    def _lay_out(self, content: Content) -> None:
+        boundary = f"=_{self._identity.key}"
+        head = (
             f"List-Unsubscribe-Post: List-Unsubscribe=One-Click\r\n"
-            f"List-Id: <mailing-{identity.mailing_id}.{self._domain}>\r\n"
+            f"List-Id: <mailing-{self._identity.mailing_id}.{self._domain}>\r\n"
             f"MIME-Version: 1.0\r\n"
             f'Content-Type: multipart/alternative; boundary="{boundary}"\r\n\r\n'
         ).encode("ascii")
-        self._heads = _part_head(boundary, "plain"), _part_head(boundary, "html")
-        self._close = f"--{boundary}--\r\n".encode("ascii")
-        self._text = _Chunks(_encode_parts(content.text), str)
-        self._html = _Chunks(_encode_parts(content.html), html.escape)
+        self._pieces.append(head)
+        self._add_part(_part_head(boundary, "plain"), content.text, str)
+        self._add_part(_part_head(boundary, "html"), content.html, html.escape)
+        self._pieces.append(f"--{boundary}--\r\n".encode("ascii"))
+
+    def _add_part(self, head: bytes, parts: list[Part], escape: Escape) -> None:
+        self._pieces.append(head)
+        for piece in _encode_parts(parts):
+            if isinstance(piece, Hole):
+                self._holes.setdefault((piece, escape), []).append(len(self._pieces))
+                self._pieces.append(b"")
+            else:
+                self._pieces.append(piece)
 
     def message_id(self, delivery_id: int) -> str:
         """Stable for a delivery, however often it is tried (RFC 5322 3.6.4)."""
@@ -122,30 +122,40 @@ class LetterPress:
 
     def letter(self, to: Recipient, *, at: float) -> Letter:
         """The letter for one recipient; `at` is its Date as a POSIX timestamp. Raises BadLetter."""
-        url = f"{self._identity.public_url}/u/" + token(
-            self._identity.unsubscribe_key, self._identity.owner_id, to.email_normalised
-        )
+        identity = self._identity
+        signed = token(identity.unsubscribe_key, identity.owner_id, to.email_normalised)
+        url = f"{identity.public_url}/u/{signed}"
         values = Values(to.full_name, to.email, to.comment, url)
         address = envelope_address(to.email)
-        head = b"".join(
-            (
-                self._from,
-                b"To: " + mailbox(to.full_name, address) + b"\r\n",
-                self._fixed_subject or header_text("Subject", _one_line(fields.fill(self._subject, values))),
-                f"Date: {formatdate(at)}\r\n"
-                f"Message-ID: {self.message_id(to.delivery_id)}\r\n"
-                f"List-Unsubscribe: <{url}>\r\n".encode("ascii"),
-                self._after_ids,
-            )
-        )
-        if HEADER_NAMES.findall(head) != EXPECTED:
+        named = b"To: " + mailbox(to.full_name, address) + b"\r\n" + (self._fixed_subject or self._subject_line(values))
+        if HEADER_NAMES.findall(named) != EXPECTED:
             raise BadLetter("its headers are not exactly those expected")
-        out = [head, self._heads[0]]
-        self._text.fill(values, out)
-        out.append(self._heads[1])
-        self._html.fill(values, out)
-        out.append(self._close)
-        return Letter(to.delivery_id, self.sender, address, b"".join(out))
+        ids = (
+            f"Date: {self._date_of(int(at))}\r\n"
+            f"Message-ID: {self.message_id(to.delivery_id)}\r\n"
+            f"List-Unsubscribe: <{url}>\r\n"
+        )
+        pieces = self._pieces.copy()
+        for (hole, escape), places in self._holes.items():
+            text = hole.value(values)
+            if SAFE.fullmatch(text):
+                value = text.encode("ascii") + SOFT
+            elif hole.name == "unsubscribe_url":
+                value = self._url_start + _in_lines(signed)
+            else:
+                value = _softly(qp(escape(text)))
+            for place in places:
+                pieces[place] = value
+        content = b"".join((self._from, named, ids.encode("ascii"), *pieces))
+        return Letter(to.delivery_id, self.sender, address, content)
+
+    def _subject_line(self, values: Values) -> bytes:
+        return header_text("Subject", _one_line(fields.fill(self._subject, values)))
+
+    def _date_of(self, second: int) -> str:
+        if self._date[0] != second:
+            self._date = second, formatdate(second).replace("-0000", "+0000")
+        return self._date[1]
 
 
 def _part_head(boundary: str, subtype: str) -> bytes:
@@ -174,18 +184,17 @@ def qp(text: str) -> bytes:
     return b"\r\n".join(binascii.b2a_qp(line).replace(b"\n", b"\r\n") for line in lines)
 
 
-def _qp_value(value: str) -> bytes:
-    """A hole's value and the soft break behind it."""
-    if SAFE_IN_QP.fullmatch(value):
-        return value.encode("ascii") + b"=\r\n"
-    return _softly(qp(value))
+def _in_lines(signed: str) -> bytes:
+    """A token, of which every character may stand in quoted-printable and in HTML, and a soft break behind it."""
+    text = signed.encode("ascii")
+    return b"".join(text[start : start + LINE - 4] + SOFT for start in range(0, len(text), LINE - 4))
 
 
 def _softly(encoded: bytes) -> bytes:
     """Quoted-printable with a soft line break behind it, which its last line must have room for."""
     last = len(encoded) - (encoded.rfind(b"\n") + 1)
     if last < LINE:
-        return encoded + b"=\r\n"
+        return encoded + SOFT
     cut = len(encoded) - 6
     while b"=" in encoded[cut - 2 : cut]:  # never within an escape
         cut -= 1
@@ -211,6 +220,8 @@ def envelope_address(email: str) -> str:
 
 def mailbox(name: str, address: str) -> bytes:
     """A mailbox as it stands in a header (RFC 5322 3.4), the name encoded where it must be (RFC 2047)."""
+    if SIMPLE_NAME.fullmatch(name) and address.isascii():
+        return f"{name}\r\n <{address}>".encode("ascii")
     name = _one_line(name)
     if not address.isascii():
         raise BadLetter(f"the address {address} needs a server that speaks SMTPUTF8")
@@ -233,6 +244,9 @@ def header_text(name: str, text: str) -> bytes:
 
 def _encoded_words(text: str) -> bytes:
     """RFC 2047 words of base64, each of whole characters and at most 75 octets, one to a line."""
+    octets = text.encode("utf-8", "replace")
+    if len(octets) <= WORD_OCTETS:
+        return b"=?utf-8?b?" + base64.b64encode(octets) + b"?="
     words, word = [], b""
     for character in text:
         octets = character.encode("utf-8", "replace")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+
 from datetime import timedelta
 
 import pytest
@@ -218,7 +218,7 @@ def test_an_evicted_sender_does_not_disturb_who_took_its_batch(folder, mailing):
     second = claim_of(mailing, young.holder)
     assert second.fence > first.fence
     assert not record(first, entry_of(first, 0))
-    assert record(second, replace(entry_of(second, 0), reply="550 5.2.2 the second's word"))
+    assert record(second, entry_of(second, 0)._replace(reply="550 5.2.2 the second's word"))
     with write() as connection:
         ledger.release(connection, first)
     assert batch_of(mailing).holder == young.holder

@@ -1,0 +1,290 @@
+"""Both languages are complete: the code, the catalogues and the compiled files say the same, and no page forgets."""
+
+from __future__ import annotations
+
+import functools
+import io
+import re
+from collections.abc import Iterator
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+from babel.messages import frontend
+from babel.messages.catalog import Catalog, Message
+from babel.messages.mofile import read_mo, write_mo
+from babel.messages.pofile import read_po
+from flask import render_template_string
+from flask_babel import force_locale, gettext
+from jinja2 import Environment
+from werkzeug.datastructures import MultiDict
+from wtforms import DateField, IntegerField, SelectField, StringField
+from wtforms.validators import DataRequired, InputRequired, Length
+
+from config import LANGUAGES, ROOT
+from mailservice.models import Reason
+from mailservice.web.forms import Form
+from mailservice.web.reports import words
+from mailservice.web.states import counted
+
+FORMS = {"ru": 3, "en": 2}
+PLACEHOLDER = re.compile(r"%\(\w+\)[a-z]|{{.*?}}")
+FOLDERS = (ROOT / "mailservice/templates", ROOT / "mailservice/inbox/templates")
+TEMPLATES = sorted(path for folder in FOLDERS for path in folder.rglob("*.*"))
+
+Key = tuple[str | None, str]
+
+
+def catalogue(language: str, suffix: str = "po") -> Path:
+    return ROOT / f"mailservice/translations/{language}/LC_MESSAGES/messages.{suffix}"
+
+
+@functools.cache
+def read(language: str) -> Catalog:
+    with catalogue(language).open("rb") as file:
+        return read_po(file, locale=language)
+
+
+def messages(of: Catalog) -> dict[Key, Message]:
+    return {(m.context, m.id if isinstance(m.id, str) else m.id[0]): m for m in of if m.id}
+
+
+def texts(value: str | tuple[str, ...] | list[str]) -> list[str]:
+    return [value] if isinstance(value, str) else list(value)
+
+
+@pytest.fixture(scope="module")
+def extracted(tmp_path_factory: pytest.TempPathFactory) -> dict[Key, Message]:
+    """What the code asks for today, found with the same settings as `make translations`."""
+    path = tmp_path_factory.mktemp("texts") / "messages.pot"
+    command = ["pybabel", "-q", "extract", "-F", str(ROOT / "pyproject.toml"), "-o", str(path), str(ROOT)]
+    frontend.CommandLineInterface().run(command)
+    with path.open("rb") as file:
+        return messages(read_po(file))
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_catalogue_has_the_texts_of_the_code_and_no_others(language, extracted):
+    assert len(extracted) > 400
+    found = messages(read(language))
+    assert {"missing": extracted.keys() - found, "obsolete": found.keys() - extracted} == {
+        "missing": set(),
+        "obsolete": set(),
+    }, "run: make translations, then fill in mailservice/translations/*/LC_MESSAGES/messages.po"
+    assert not read(language).obsolete
+    assert [key for key in found if found[key].pluralizable != extracted[key].pluralizable] == []
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_text_is_translated_in_all_its_forms(language):
+    poor = [
+        message.id
+        for message in messages(read(language)).values()
+        if message.fuzzy
+        or not all(text.strip() for text in texts(message.string))
+        or len(texts(message.string)) != (FORMS[language] if message.pluralizable else 1)
+    ]
+    assert poor == []
+    assert read(language).num_plurals == FORMS[language]
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_translation_has_the_placeholders_of_its_text(language):
+    for message in messages(read(language)).values():
+        wanted = set(PLACEHOLDER.findall(texts(message.id)[-1]))
+        for text in texts(message.string):
+            assert set(PLACEHOLDER.findall(text)) == wanted, (message.id, text)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_edges_of_a_text_are_kept(language):
+    for message in messages(read(language)).values():
+        wanted = texts(message.id)[-1]
+        for text in texts(message.string):
+            assert text == text.strip()
+            assert (text[-1] in ".…") == (wanted[-1] in ".…"), (wanted, text)
+            assert (text[-1] == ":") == (wanted[-1] == ":"), (wanted, text)
+
+
+def test_english_is_what_the_code_says():
+    assert [m.id for m in messages(read("en")).values() if texts(m.string) != texts(m.id)] == []
+
+
+def test_russian_has_its_own_quotation_marks():
+    assert [m.id for m in messages(read("ru")).values() for s in texts(m.string) if re.search("[“”\"]", s)] == []
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_pages_read_what_the_catalogue_says(language):
+    """The compiled files are committed: a plain checkout speaks both languages."""
+    compiled = io.BytesIO()
+    write_mo(compiled, read(language))
+    with catalogue(language, "mo").open("rb") as file:
+        found, wanted = messages(read_mo(file)), messages(read_mo(io.BytesIO(compiled.getvalue())))
+    assert {k: texts(m.string) for k, m in found.items()} == {k: texts(m.string) for k, m in wanted.items()}
+
+
+@pytest.mark.parametrize(
+    ("number", "text"), [(1, "1 письмо"), (2, "2 письма"), (5, "5 писем"), (11, "11 писем"), (21, "21 письмо")]
+)
+def test_russian_counts_in_three_forms(app, number, text):
+    with app.test_request_context(), force_locale("ru"):
+        template = '{{ ngettext("%(num)s letter", "%(num)s letters", number) }}'
+        assert render_template_string(template, number=number) == text
+
+
+def test_words_agree_with_their_numbers(app):
+    with app.test_request_context(), force_locale("ru"):
+        assert [counted("waiting", n) for n in (1, 2, 5)] == ["ждёт", "ждут", "ждут"]
+        assert [counted("running", n) for n in (1, 2, 5)] == ["запущена", "запущены", "запущено"]
+        assert counted("sent", 7) == "отправлено"
+
+
+@pytest.mark.parametrize("reason", Reason)
+def test_every_reason_is_said_in_russian(app, reason):
+    with app.test_request_context(), force_locale("ru"):
+        assert re.search("[а-яё]", words.reason(reason))
+
+
+class Odd(Form):
+    """One of each check whose words WTForms brings along."""
+
+    text = StringField(validators=[DataRequired(), Length(max=3)])
+    date = DateField(validators=[InputRequired()])
+    empty = DateField(validators=[InputRequired()])
+    choice = SelectField(choices=[("a", "a")])
+    number = IntegerField()
+
+
+def test_the_words_of_wtforms_are_russian_too(app):
+    data = MultiDict({"text": "long", "date": "x", "choice": "b", "number": "x"})
+    with app.test_request_context(headers={"Accept-Language": "ru"}):
+        form = Odd(data, meta={"csrf": False})
+        assert not form.validate()
+        found = {name: errors[0] for name, errors in form.errors.items()}
+    assert found.keys() == {"text", "date", "empty", "choice", "number"}
+    assert [text for text in found.values() if not re.search("[а-яё]", text)] == []
+
+
+def test_a_visitor_without_a_language_is_spoken_to_in_that_of_the_service(app):
+    with app.test_request_context(), force_locale("ru"):
+        assert gettext("There is no such page") == "Такой страницы нет"
+
+
+# What a template may say without marking: names of languages in themselves, and signs.
+AS_IT_IS = {"HTML"}
+# Attributes that people read or hear.
+SPOKEN = {"title", "aria-label", "alt", "placeholder", "label", "data-label", "data-confirm"}
+WITHOUT_TEXT = {"style", "script"}
+# Names, keys and classes are quoted in Jinja's own places; what looks like a sentence is a text for people.
+SENTENCE = re.compile(r"[A-ZА-ЯЁ]?[a-zа-яё]+[ ,:].*[a-zа-яё]|[А-Яа-яЁё]{2}|^[A-Z][a-z]+\b")
+MARKED = re.compile(r"\b(?:_|n?gettext|n?pgettext)\($")
+
+
+class Reader(HTMLParser):
+    """Collects the letters that a template shows outside of Jinja's tags."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[str] = []
+        self._inside: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag in WITHOUT_TEXT:
+            self._inside.append(tag)
+        for name, value in attrs:
+            if name in SPOKEN:
+                self._look(value or "")
+
+    def handle_endtag(self, tag: str) -> None:
+        if self._inside and self._inside[-1] == tag:
+            self._inside.pop()
+
+    def handle_data(self, data: str) -> None:
+        if not self._inside:
+            self._look(data)
+
+    def _look(self, text: str) -> None:
+        text = " ".join(text.split())
+        if any(c.isalpha() for c in text) and text not in AS_IT_IS:
+            self.found.append(text)
+
+
+def unmarked(source: str) -> list[str]:
+    """Texts for people in a template that are not in `_(…)` or one of its kin."""
+    shown, said = [], []
+    depth: list[str] = []  # Jinja's open brackets, each with what stands before it
+    tag = ""
+    for _line, kind, value in Environment().lex(source):
+        if kind == "data":
+            shown.append(value)
+        elif kind in ("variable_begin", "block_begin"):
+            tag, depth = "", []
+        elif kind in ("variable_end", "block_end"):
+            shown.append("")
+        elif kind == "operator" and value in "([{":
+            depth.append(tag + value)
+            tag = ""
+        elif kind == "operator" and value in ")]}":
+            depth.pop()
+            tag = ""
+        elif kind == "name":
+            tag = value
+        elif kind == "string":
+            if not any(MARKED.search(before) for before in depth) and SENTENCE.search(value[1:-1]):
+                said.append(value)
+            tag = ""
+        elif kind != "whitespace":
+            tag = ""
+    reader = Reader()
+    reader.feed("".join(shown))
+    reader.close()
+    return reader.found + [text for text in said if text[1:-1] not in ALLOWED]
+
+
+# Strings of Jinja's tags that are no texts: classes of several words, names, formats.
+ALLOWED = {
+    "Рус",  # the language's name in itself
+    "Eng",
+    "SelectMultipleRadio",
+    "RadioField",
+    "Select",
+    "HTML",
+}
+
+
+@pytest.mark.parametrize("path", TEMPLATES, ids=lambda path: path.name)
+def test_a_template_says_nothing_that_is_not_marked(path):
+    assert unmarked(path.read_text()) == []
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "<p>Hello</p>",
+        '<a title="Go on">→</a>',
+        "<input placeholder=\"Find\" value=\"{{ _('x') }}\">",
+        '{{ button("Send it again", url_for("x")) }}',
+        "{% set word = 'Привет' %}",
+    ],
+)
+def test_the_scan_finds_what_is_forgotten(source):
+    assert len(unmarked(source)) == 1
+
+
+def test_the_scan_lets_pass_what_is_marked():
+    assert unmarked('<a href="x" class="btn" title="{{ _("Go on") }}">{{ _("Go %(x)s on", x=f("a", "b")) }}</a>') == []
+
+
+def cyrillic(path: Path) -> Iterator[str]:
+    for number, line in enumerate(path.read_text().splitlines(), 1):
+        if re.search("[А-Яа-яЁё]", line):
+            yield f"{path.relative_to(ROOT)}:{number}: {line.strip()}"
+
+
+def test_russian_stands_in_the_catalogue_and_not_in_the_code():
+    """Beside the names of languages, passwords that people choose, and the demonstration's own contents."""
+    let_pass = {"passwords.py", "chrome.html"}
+    paths = [*(ROOT / "mailservice").rglob("*.py"), *TEMPLATES]
+    found = [line for path in paths if "demo" not in path.parts and path.name not in let_pass for line in cyrillic(path)]
+    assert found == []
