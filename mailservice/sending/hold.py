@@ -1,0 +1,80 @@
+"""A batch in a sender's hands: its claim, its journal, and what is known of its letters so far."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from mailservice import clock
+from mailservice.models import Reason, State
+from mailservice.sending.batches import Claim, Waiting
+from mailservice.sending.books import Part
+from mailservice.sending.entries import Entry
+from mailservice.sending.journal import Journal
+
+
+class Hold:
+    """Everything here belongs to the loop's thread. The lease is measured on the steady clock."""
+
+    def __init__(self, claim: Claim, journal: Journal, *, leased_at: float):
+        self.claim = claim
+        self.journal = journal
+        self.left = len(claim.waiting)  # letters without a result
+        self._lease_until = leased_at + claim.lease.total_seconds()
+        self._begun: set[int] = set()
+        self._pending: list[Entry] = []
+        self._under_way: list[Entry] = []  # in a commit that has not come back
+        self._has_deferred = False
+
+    def may_begin(self) -> bool:
+        return clock.steady() < self._lease_until
+
+    def renewed(self, at: float) -> None:
+        self._lease_until = at + self.claim.lease.total_seconds()
+
+    def begin(self, delivery_id: int) -> None:
+        """Journals that the letter's content is about to be handed over. Raises OSError."""
+        self.journal.begin(self.claim.attempt_id, self.claim.number, delivery_id)
+        self._begun.add(delivery_id)
+
+    def take_back(self, delivery_id: int) -> None:
+        """Surely not sent. Raises OSError."""
+        if delivery_id in self._begun:
+            self._begun.discard(delivery_id)
+            self.journal.withdraw(self.claim.attempt_id, self.claim.number, delivery_id)
+
+    def keep(self, entry: Entry) -> None:
+        """A result of a letter that was never begun, or of which the journal is told already."""
+        self.left -= 1
+        self._has_deferred = self._has_deferred or entry.state is State.DEFERRED
+        self._begun.discard(entry.delivery_id)
+        self._pending.append(entry)
+
+    def own_entry(
+        self, waiting: Waiting, state: State, reason: Reason, *, at: datetime, text: str | None = None
+    ) -> Entry:
+        """A result that no server gave."""
+        delivery_id = waiting.recipient.delivery_id
+        claim = self.claim
+        return Entry(
+            claim.attempt_id, claim.number, delivery_id, waiting.round, state, at, reply=text, reason=reason
+        )
+
+    @property
+    def pending(self) -> int:
+        return len(self._pending)
+
+    def part(self, *, last: bool) -> Part:
+        """What the next commit writes about this batch; `last`: it is given back, through or not."""
+        self._under_way, self._pending = self._pending, []
+        is_through = self.left == 0 and not self._has_deferred
+        return Part(self.claim, self._under_way, is_through, give_back=not is_through and (last or self.left == 0))
+
+    def not_committed(self) -> None:
+        """The commit failed: its entries wait for the next one."""
+        self._pending = self._under_way + self._pending
+        self._under_way = []
+
+    def committed(self) -> int:
+        """How many results the commit wrote."""
+        count, self._under_way = len(self._under_way), []
+        return count
