@@ -11,6 +11,7 @@ import os
 import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
+from email.utils import formataddr, parseaddr
 from pathlib import Path
 from urllib.parse import quote, urlsplit
 from zoneinfo import ZoneInfo
@@ -205,6 +206,8 @@ def _problems(s: Settings) -> list[str]:
         lines.append(f"MAIL_SECURITY: “{s.mail_security}” is not one of none, starttls, tls.")
     if s.mail_server and not s.mail_sender:
         lines.append("MAIL_SENDER: is required with MAIL_SERVER, for example: Shop <news@shop.example>.")
+    if s.mail_sender and not _is_mailbox(s.mail_sender):
+        lines.append(f"MAIL_SENDER: “{s.mail_sender}” is not one mailbox; a name with a comma needs quotes.")
     if s.mail_ca_file and not Path(s.mail_ca_file).is_file():
         lines.append(f"MAIL_CA_FILE: there is no file “{s.mail_ca_file}”.")
     if s.default_language not in LANGUAGES:
@@ -223,6 +226,13 @@ def _problems(s: Settings) -> list[str]:
         if not getattr(s, name) > 0:
             lines.append(f"{name.upper()}: must be above zero.")
     return lines + (_production_problems(s) if s.production else [])
+
+
+def _is_mailbox(text: str) -> bool:
+    """Whether it is one address, with or without a name (RFC 5322 3.4)."""
+    name, address = parseaddr(text)
+    local, _, domain = address.rpartition("@")
+    return bool(local and domain) and formataddr((name, address)).count("@") == text.count("@") and text.isprintable()
 
 
 def _production_problems(s: Settings) -> list[str]:

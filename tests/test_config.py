@@ -158,3 +158,19 @@ def test_a_path_too_long_for_a_socket_gets_a_short_one_that_stays_the_same() -> 
     assert long.redis_socket == Settings(instance_path=long.instance_path).redis_socket
     other = Settings(instance_path=Path("/srv") / ("ю" * 60) / "instance")
     assert long.redis_socket != other.redis_socket
+
+
+@pytest.mark.parametrize(
+    "sender", ["Shop, Inc <a@b.example>", "nobody", "<>", "a@b.example, c@d.example", "a@b\x07.example"]
+)
+def test_a_sender_that_is_not_one_mailbox_is_refused(tmp_path, sender):
+    with pytest.raises(SettingsError, match="MAIL_SENDER"):
+        load({"INSTANCE_PATH": str(tmp_path), "MAIL_SERVER": "mail.example.org", "MAIL_SENDER": sender})
+
+
+@pytest.mark.parametrize(
+    "sender", ["a@b.example", "Shop <a@b.example>", '"Shop, Inc" <a@b.example>', "Магазин <a@b.example>"]
+)
+def test_a_sender_with_or_without_a_name_is_taken(tmp_path, sender):
+    settings = load({"INSTANCE_PATH": str(tmp_path), "MAIL_SERVER": "mail.example.org", "MAIL_SENDER": sender})
+    assert settings.mail_sender == sender

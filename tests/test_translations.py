@@ -278,3 +278,9 @@ def test_no_message_to_a_person_is_a_bare_string(path):
     named = [call for call in calls if isinstance(call.func, ast.Name) and call.func.id in TELLING]
     bare = [call.lineno for call in named if isinstance(call.args[0], ast.JoinedStr | ast.Constant)]
     assert bare == []
+
+
+def test_who_is_sent_to_sign_in_is_told_why_in_his_language(app):
+    browser = app.test_client()
+    page = browser.get("/clients", headers={"Accept-Language": "ru"}, follow_redirects=True)
+    assert "Войдите, чтобы открыть эту страницу." in page.text

@@ -103,7 +103,7 @@ def _send_attempt(attempt_id: int, stopped: threading.Event) -> None:
         try:
             drains.own_sender().drain(attempt_id, must_stop=must_stop, hurry=stopped.is_set)
         except BaseException:
-            drains.let_go(abandon=True)
+            drains.let_go()
             raise
         settling.settle(attempt_id)
         display.show(last=True)

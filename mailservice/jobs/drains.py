@@ -8,9 +8,9 @@ from datetime import datetime
 from functools import partial
 from uuid import uuid4
 
-from flask import current_app
+from flask import Flask, current_app
 from redis.exceptions import RedisError
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, select
 
 from mailservice import clock
 from mailservice.database import read
@@ -19,6 +19,7 @@ from mailservice.jobs.house import house
 from mailservice.models import Batch, Breaker
 from mailservice.queues import Job, QueueName, connection, enqueue, queue
 from mailservice.sending import ledger, settling
+from mailservice.sending.journal import sender_of
 from mailservice.sending.sender import Sender
 
 log = logging.getLogger(__name__)
@@ -34,7 +35,7 @@ def drain(attempt_id: int) -> None:
     try:
         sender.drain(attempt_id, must_stop=partial(_must_stop, begun), hurry=stopping.is_asked)
     except BaseException:
-        let_go(abandon=True)
+        let_go()
         raise
     settling.settle(attempt_id)
 
@@ -43,15 +44,16 @@ def own_sender() -> Sender:
     """This process's sender, made when it is first needed."""
     sender: Sender | None = current_app.extensions.get("sender")
     if sender is None:
-        sender = current_app.extensions["sender"] = Sender(house())
+        app: Flask = current_app._get_current_object()  # type: ignore[attr-defined]
+        sender = app.extensions["sender"] = Sender(house(), app.app_context)
     return sender
 
 
-def let_go(*, abandon: bool = False) -> None:
-    """Ends this process's sender. Abandoned, it leaves its journal to recovery."""
+def let_go() -> None:
+    """Ends this process's sender."""
     sender: Sender | None = current_app.extensions.pop("sender", None)
     if sender:
-        sender.abandon() if abandon else sender.close()
+        sender.close()
 
 
 def _must_stop(begun: float) -> bool:
@@ -70,17 +72,17 @@ def ring() -> None:
         work = ledger.with_work(db, now)
         if not work or not _may_send(db, now):
             return
-        query = select(Batch.attempt_id, func.count(Batch.holder.distinct())).where(Batch.lease_until > now)
-        at_work = dict(db.execute(query.group_by(Batch.attempt_id)).all())
+        held = db.execute(select(Batch.attempt_id, Batch.holder).where(Batch.lease_until > now)).all()
     try:
         waiting = queue(QueueName.SENDING).get_job_ids()
         workers = stopping.count_workers(connection())
     except RedisError as error:
         log.warning("Redis is away, no worker hears of the mail that waits: %s", error)
         return
+    at_work = Counter(attempt_id for attempt_id, _ in {(a, sender_of(h)) for a, h in held if h})
     queued = Counter(int(job_id.split("-")[1]) for job_id in waiting if job_id.startswith(PREFIX))
     for attempt_id, free in work:
-        wanted = min(free, workers - at_work.get(attempt_id, 0)) - queued[attempt_id]
+        wanted = min(free, workers - at_work[attempt_id]) - queued[attempt_id]
         for _ in range(wanted):
             enqueue(Job.DRAIN, attempt_id, job_id=f"{PREFIX}-{attempt_id}-{uuid4().hex}")
 

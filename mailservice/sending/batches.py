@@ -32,9 +32,7 @@ LEASE = timedelta(seconds=30)
 
 def is_final() -> ColumnElement[bool]:
     """The join of a delivery to its final result in its current round."""
-    return and_(
-        Result.delivery_id == Delivery.id, Result.round == Delivery.round, Result.state != State.DEFERRED
-    )
+    return and_(Result.delivery_id == Delivery.id, Result.round == Delivery.round, Result.state != State.DEFERRED)
 
 
 def prepare_slice(connection: Connection, attempt_id: int, *, sender: str, now: datetime) -> bool:
@@ -71,9 +69,7 @@ def _set(connection: Connection, attempt_id: int, **values: Any) -> None:
     connection.execute(update(Attempt).where(Attempt.id == attempt_id).values(**values))
 
 
-def _freeze_content(
-    connection: Connection, attempt_id: int, mailing_id: int, sender: str, now: datetime
-) -> None:
+def _freeze_content(connection: Connection, attempt_id: int, mailing_id: int, sender: str, now: datetime) -> None:
     query = select(Message.subject, Message.body).where(
         Message.id == select(Mailing.message_id).where(Mailing.id == mailing_id).scalar_subquery()
     )
@@ -222,13 +218,7 @@ def read_waiting(connection: Connection, attempt_id: int, number: int, now: date
         .outerjoin(tries, and_(tries.c.delivery_id == Delivery.id, tries.c.round == Delivery.round))
         .outerjoin(Client, Client.id == Delivery.client_id)
         .join(Attempt, Attempt.id == Delivery.attempt_id)
-        .outerjoin(
-            Suppression,
-            and_(
-                Suppression.owner_id == Attempt.owner_id,
-                Suppression.email_normalised == Delivery.email_normalised,
-            ),
-        )
+        .outerjoin(Suppression, _suppresses())
         .where(
             Delivery.attempt_id == attempt_id,
             Delivery.batch == number,
@@ -243,13 +233,28 @@ def read_waiting(connection: Connection, attempt_id: int, number: int, now: date
     ]
 
 
+def _suppresses() -> ColumnElement[bool]:
+    return and_(Suppression.owner_id == Attempt.owner_id, Suppression.email_normalised == Delivery.email_normalised)
+
+
 def _leave_out(client_id: int | None, suppression_id: int | None) -> Reason | None:
     if suppression_id is not None:
         return Reason.SUPPRESSED
     return Reason.CLIENT_DELETED if client_id is None else None
 
 
-def left_out(connection: Connection, attempt_id: int, number: int, now: datetime) -> dict[int, Reason]:
-    """Deliveries of a batch that meanwhile must not be sent to, by id: asked every second."""
-    waiting = read_waiting(connection, attempt_id, number, now)
-    return {w.recipient.delivery_id: w.leave_out for w in waiting if w.leave_out}
+def left_out(connection: Connection, attempt_id: int, number: int) -> dict[int, Reason]:
+    """Deliveries of a batch that by now must not be sent to, by id: asked every second."""
+    query = (
+        select(Delivery.id, Client.id, Suppression.id)
+        .join(Attempt, Attempt.id == Delivery.attempt_id)
+        .outerjoin(Client, Client.id == Delivery.client_id)
+        .outerjoin(Suppression, _suppresses())
+        .where(
+            Delivery.attempt_id == attempt_id,
+            Delivery.batch == number,
+            or_(Client.id.is_(None), Suppression.id.is_not(None)),
+        )
+    )
+    found = {row[0]: _leave_out(row[1], row[2]) for row in connection.execute(query)}
+    return {delivery_id: reason for delivery_id, reason in found.items() if reason}

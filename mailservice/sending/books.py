@@ -8,9 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from typing import Any, NamedTuple, TypeVar
-
-from flask import Flask
 
 from mailservice import clock
 from mailservice.database import write
@@ -21,6 +20,7 @@ from mailservice.sending.entries import Entry
 from mailservice.sending.permission import Permission, Verdict
 
 T = TypeVar("T")
+Context = Callable[[], AbstractContextManager[object]]
 
 
 class Part(NamedTuple):
@@ -42,10 +42,10 @@ class Committed(NamedTuple):
 
 
 class Books:
-    """One thread that keeps them, for one app."""
+    """One thread that keeps them; each task runs in a context that knows the database."""
 
-    def __init__(self, app: Flask):
-        self._app = app
+    def __init__(self, context: Context):
+        self._context = context
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="books")
 
     def close(self) -> None:
@@ -56,7 +56,7 @@ class Books:
         return self._thread.submit(self._in_context, task, args)
 
     def _in_context(self, task: Callable[..., T], args: tuple[Any, ...]) -> T:
-        with self._app.app_context():
+        with self._context():
             return task(*args)
 
 

@@ -47,9 +47,7 @@ def pass_through(connection: Connection, name: str, now: datetime) -> tuple[Gate
     if row.retry_at > now:
         return Gate.OPEN, False
     mine = connection.execute(
-        update(Breaker)
-        .where(Breaker.name == name, Breaker.retry_at == row.retry_at)
-        .values(retry_at=now + PROBE_TIME)
+        update(Breaker).where(Breaker.name == name, Breaker.retry_at == row.retry_at).values(retry_at=now + PROBE_TIME)
     )
     return (Gate.PROBE if mine.rowcount == 1 else Gate.OPEN), False
 
@@ -71,18 +69,14 @@ def trouble(connection: Connection, name: str, sort: TroubleSort, text: str, now
         .where(Breaker.name == name, or_(Breaker.retry_at.is_(None), Breaker.retry_at < now + wait))
         .values(opens=Breaker.opens + 1, opened_at=func.coalesce(Breaker.opened_at, now), retry_at=now + wait)
     )
-    log.error(
-        "The mail server %s: %s; the letters wait, next look in %d s.", name, text, wait.total_seconds()
-    )
+    log.error("The mail server %s: %s; the letters wait, next look in %d s.", name, text, wait.total_seconds())
     return True
 
 
 def probe_passed(connection: Connection, name: str) -> None:
     """The server greets again: letters may go, but the next trouble opens the breaker for twice as long."""
     connection.execute(
-        update(Breaker)
-        .where(Breaker.name == name)
-        .values(failures=HOST_TROUBLES - 1, opened_at=None, retry_at=None)
+        update(Breaker).where(Breaker.name == name).values(failures=HOST_TROUBLES - 1, opened_at=None, retry_at=None)
     )
 
 
@@ -98,6 +92,4 @@ def success(connection: Connection, name: str, now: datetime) -> None:
 
 def _ensure(connection: Connection, name: str) -> None:
     dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
-    connection.execute(
-        dialect.insert(Breaker).values(name=name, failures=0, opens=0).on_conflict_do_nothing()
-    )
+    connection.execute(dialect.insert(Breaker).values(name=name, failures=0, opens=0).on_conflict_do_nothing())

@@ -55,9 +55,7 @@ class Hold:
         """A result that no server gave."""
         delivery_id = waiting.recipient.delivery_id
         claim = self.claim
-        return Entry(
-            claim.attempt_id, claim.number, delivery_id, waiting.round, state, at, reply=text, reason=reason
-        )
+        return Entry(claim.attempt_id, claim.number, delivery_id, waiting.round, state, at, reply=text, reason=reason)
 
     @property
     def pending(self) -> int:

@@ -1,6 +1,6 @@
 """The journal: what a sender has begun and what became of it, between the server's answer and our commit.
 
-One file a sender, held by flock: a file whose lock is free has a dead owner. A line is one write() before
+One file a batch, held by flock: a file whose lock is free has a dead owner. A line is one write() before
 the letter's content goes to the socket and one when its answer is known, so it survives kill -9. It does not
 survive a power cut whole: a file of another boot is no proof of what was *not* begun.
 """
@@ -14,6 +14,7 @@ import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from mailservice.sending.entries import Entry
 BEGIN, WITHDRAW, END = "+", "-", "="
 
 
+@cache
 def boot_id() -> str:
     """What changes with every start of the machine; empty where the system does not tell."""
     try:
@@ -30,12 +32,22 @@ def boot_id() -> str:
         return ""
 
 
-class Journal:
-    """A sender's own file. Its name is what the sender's batches carry as `holder`."""
+def sender_name() -> str:
+    """A name that no other sender has or had."""
+    return f"{socket.gethostname()[:60]}-{os.getpid()}-{os.urandom(4).hex()}"
 
-    def __init__(self, directory: Path):
+
+def sender_of(holder: str) -> str:
+    """The sender that a batch's holder belongs to."""
+    return holder.rpartition(".")[0]
+
+
+class Journal:
+    """One batch's file, in a sender's hand. Its name is what the batch carries as `holder`."""
+
+    def __init__(self, directory: Path, sender: str | None = None):
         directory.mkdir(parents=True, exist_ok=True)
-        self.holder = f"{socket.gethostname()[:60]}-{os.getpid()}-{os.urandom(4).hex()}"
+        self.holder = f"{sender or sender_name()}.{os.urandom(4).hex()}"
         self.path = directory / self.holder
         self._head = (json.dumps({"boot": boot_id()}) + "\n").encode()
         self._size = 0
@@ -55,11 +67,6 @@ class Journal:
 
     def end(self, entry: Entry) -> None:
         self._append(f"{END} {entry.dumps()}\n".encode())
-
-    def forget(self) -> None:
-        """Everything in it is in the database, and nothing is on the wire."""
-        self._cut(0)
-        self._append(self._head)
 
     def close(self, *, keep: bool = False) -> None:
         """`keep`: leave the file for recovery, since its last results are not in the database."""

@@ -31,25 +31,29 @@ from mailservice.sending.batches import PATIENCE, Claim, is_final
 from mailservice.sending.entries import Entry
 
 # How an attempt ends that was stopped for this reason; any other reason cancels it.
-FAILURES = frozenset(
-    {Reason.STALE, Reason.REFUSED, Reason.SENDER_REFUSED, Reason.TOO_BIG, Reason.BAD_MESSAGE}
-)
+FAILURES = frozenset({Reason.STALE, Reason.REFUSED, Reason.SENDER_REFUSED, Reason.TOO_BIG, Reason.BAD_MESSAGE})
 COUNTED = ("sent", "failed", "unknown", "skipped", "cancelled")
 
 
-def record(connection: Connection, claim: Claim, entries: Sequence[Entry], *, now: datetime) -> bool:
-    """Appends results and renews the lease. False: the batch is no longer ours, and nothing was written."""
+def renew(
+    connection: Connection, claim: Claim, entries: Sequence[Entry], *, now: datetime, is_through: bool = False
+) -> bool:
+    """Counts results and renews the lease, or gives a batch back that is through.
+
+    False: the batch is no longer ours, and nothing may be written about it.
+    """
     finals = Counter(entry.state.value for entry in entries if entry.state is not State.DEFERRED)
     changes: dict[str, Any] = {name: getattr(Batch, name) + finals[name] for name in COUNTED if finals[name]}
+    if is_through:
+        changes |= {"holder": None, "lease_until": None, "fence": Batch.fence + 1}
+    else:
+        changes |= {"lease_until": now + claim.lease}
     statement = (
         update(Batch)
         .where(Batch.attempt_id == claim.attempt_id, Batch.number == claim.number, Batch.fence == claim.fence)
-        .values(waiting=Batch.waiting - finals.total(), lease_until=now + claim.lease, **changes)
+        .values(waiting=Batch.waiting - finals.total(), **changes)
     )
-    if connection.execute(statement).rowcount != 1:
-        return False
-    append(connection, claim.attempt_id, entries, now=now)
-    return True
+    return connection.execute(statement).rowcount == 1
 
 
 def append(connection: Connection, attempt_id: int, entries: Sequence[Entry], *, now: datetime) -> None:
@@ -69,9 +73,7 @@ def free_batch(connection: Connection, attempt_id: int, number: int, *where: Any
     """A batch without a holder: due when the first of its waiting deliveries is, a new one at once."""
     due = (
         select(func.max(Result.not_before))
-        .where(
-            Result.delivery_id == Delivery.id, Result.round == Delivery.round, Result.state == State.DEFERRED
-        )
+        .where(Result.delivery_id == Delivery.id, Result.round == Delivery.round, Result.state == State.DEFERRED)
         .correlate(Delivery)
         .scalar_subquery()
     )
@@ -219,6 +221,9 @@ def recount(connection: Connection, attempt_id: int, number: int) -> None:
 
 def close_if_through(connection: Connection, attempt_id: int, now: datetime) -> bool:
     """Closes an attempt none of whose deliveries waits any more, and its mailing if nothing lies ahead."""
+    mailing_of = select(Attempt.mailing_id).where(Attempt.id == attempt_id).scalar_subquery()
+    # First the mailing, then the attempt: in the order of whoever pauses or resumes it.
+    connection.execute(select(Mailing.id).where(Mailing.id == mailing_of).with_for_update())
     row = connection.execute(
         select(Attempt.mailing_id, Attempt.reason)
         .where(Attempt.id == attempt_id, Attempt.status == AttemptStatus.SENDING)
@@ -237,7 +242,8 @@ def close_if_through(connection: Connection, attempt_id: int, now: datetime) -> 
     totals = dict(zip(COUNTED, counts, strict=True))
     values: dict[str, Any] = totals | {
         "status": _closing_status(row.reason),
-        "succeeded": sum(counts) == totals["sent"] > 0,
+        # Who is left out by his own wish or by the stop list is no loss: skipped deliveries count for nothing.
+        "succeeded": sum(counts) - totals["skipped"] == totals["sent"],
         "finished_at": now,
     }
     connection.execute(update(Attempt).where(Attempt.id == attempt_id).values(**values))

@@ -11,7 +11,6 @@ import binascii
 import html
 import re
 from collections.abc import Callable
-from email.headerregistry import Address
 from email.utils import formatdate, parseaddr
 from typing import NamedTuple
 
@@ -256,9 +255,3 @@ def _encoded_words(text: str) -> bytes:
         word += octets
     words.append(word)
     return b"\r\n ".join(b"=?utf-8?b?" + base64.b64encode(word) + b"?=" for word in words)
-
-
-def check_sender(sender: str) -> None:
-    """Raises ValueError unless the text is one mailbox."""
-    name, address = parseaddr(sender)
-    Address(display_name=name, addr_spec=address)

@@ -74,9 +74,7 @@ def _evict(attempt_id: int, number: int, fence: int, now: datetime, lease: timed
         )
 
 
-def _judge_evicted(
-    directory: Path, attempt_id: int, number: int, holder: str, fence: int, now: datetime
-) -> int:
+def _judge_evicted(directory: Path, attempt_id: int, number: int, holder: str, fence: int, now: datetime) -> int:
     account = journal.read(directory / holder)
     with write() as connection:
         mine = connection.execute(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from concurrent.futures import Future
 from datetime import timedelta
 from pathlib import Path
 from typing import NamedTuple
@@ -14,14 +15,14 @@ from sqlalchemy import select
 from mailservice import clock
 from mailservice.database import read, write
 from mailservice.models import Attempt, Reason, User
-from mailservice.sending import batches, breaker, ledger, permission
+from mailservice.sending import books, breaker, ledger
 from mailservice.sending.batches import LEASE, Claim
+from mailservice.sending.books import Books, Context
 from mailservice.sending.breaker import Gate, TroubleSort
 from mailservice.sending.fields import FieldError
-from mailservice.sending.journal import Journal
+from mailservice.sending.journal import Journal, sender_name
 from mailservice.sending.letters import BadLetter, Identity, LetterPress
-from mailservice.sending.permission import Verdict
-from mailservice.sending.run import BatchRun
+from mailservice.sending.run import Run
 from mailservice.smtp import Loop, Server, Trouble, TroubleKind, probe
 
 log = logging.getLogger(__name__)
@@ -42,29 +43,28 @@ class House(NamedTuple):
         return f"{self.server.host}:{self.server.port}"
 
 
-class Sender:
-    """One process's hand at the mail server. Its connections and its journal live as long as it does."""
+class Claiming(NamedTuple):
+    """A batch that is being asked for: the journal that will be its own, and when on the steady clock."""
 
-    def __init__(self, house: House):
+    journal: Journal
+    at: float
+    future: Future[Claim | None]
+
+
+class Sender:
+    """One process's hand at the mail server. Its connections live as long as it does."""
+
+    def __init__(self, house: House, context: Context):
         self.house = house
-        self.journal = Journal(house.journal_path)
+        self.name = sender_name()
         self.loop = Loop(house.server, connections=house.connections)
+        self.books = Books(context)
         self.breaker_is_clean = True
         self.breaker_is_open = False
 
     def close(self) -> None:
         self.loop.close()
-        self.journal.close()
-
-    def abandon(self) -> None:
-        """The database is out of reach: the journal stays behind, with results that only it knows."""
-        self.loop.close()
-        self.journal.close(keep=True)
-
-    def leave_journal(self) -> None:
-        """A batch was taken from us: what we know of it is left to whoever judges it, and we begin anew."""
-        self.journal.close(keep=True)
-        self.journal = Journal(self.house.journal_path)
+        self.books.close()
 
     def drain(
         self,
@@ -75,41 +75,27 @@ class Sender:
     ) -> int:
         """Sends batches until none has work, it must stop, or the server is away.
 
-        Returns how many letters got a result. `must_stop` is asked every half second; answers on their way
-        are then waited for as long as the server has time, in a `hurry` for some seconds only.
+        Returns how many letters got a result. `must_stop` is asked every quarter of a second; answers on
+        their way are then waited for as long as the server has time, in a `hurry` for some seconds only.
         """
-        done = 0
-        letters: LetterPress | None = None
-        while not must_stop() and self._server_is_up():
-            leased_at = clock.steady()
-            claim = self._claim(attempt_id)
-            if claim is None:
-                break
-            if letters is None and (letters := self._compile(claim)) is None:
-                break
-            run = BatchRun(self, claim, letters, leased_at=leased_at, must_stop=must_stop, hurry=hurry)
-            done += run.run()
-            if run.halted:
-                break
-        return done
+        if must_stop() or not self._server_is_up():
+            return 0
+        letters = self._compile(attempt_id)
+        return Run(self, attempt_id, letters, must_stop=must_stop, hurry=hurry).run() if letters else 0
 
-    def _claim(self, attempt_id: int) -> Claim | None:
-        """The next batch, if its letters may start now. A stop that is noticed here is written down."""
-        now = clock.now()
-        with write() as connection:
-            allowed = permission.ask(connection, attempt_id, now)
-            if allowed.verdict is Verdict.STOP and allowed.reason:
-                ledger.stop(connection, attempt_id, allowed.reason)
-            if allowed.verdict is not Verdict.GO:
-                return None
-            return batches.claim(
-                connection, attempt_id, holder=self.journal.holder, now=now, lease=self.house.lease
-            )
+    def claim(self, attempt_id: int) -> Claiming:
+        """Asks for the next batch. Raises OSError where no journal can be written."""
+        journal = Journal(self.house.journal_path, self.name)
+        at = clock.steady()
+        return Claiming(journal, at, self.books.submit(books.take, attempt_id, journal.holder, self.house.lease))
 
-    def _compile(self, claim: Claim) -> LetterPress | None:
+    def _compile(self, attempt_id: int) -> LetterPress | None:
+        """The attempt's letters; None where there are none to send, or none can be built."""
         with read() as connection:
             query = select(*Attempt.__table__.c, User.language).join(User, User.id == Attempt.owner_id)
-            attempt = connection.execute(query.where(Attempt.id == claim.attempt_id)).one()
+            attempt = connection.execute(query.where(Attempt.id == attempt_id)).one_or_none()
+        if attempt is None or attempt.body is None:
+            return None
         identity = Identity(
             attempt.id,
             attempt.mailing_id,
@@ -123,9 +109,7 @@ class Sender:
             with force_locale(attempt.language):
                 return LetterPress(attempt.subject, attempt.body, identity)
         except (FieldError, BadLetter) as error:
-            with write() as connection:
-                ledger.stop(connection, attempt.id, Reason.BAD_MESSAGE, reply=str(error))
-                ledger.release(connection, claim)
+            self.stop(attempt.id, Reason.BAD_MESSAGE, str(error))
             return None
 
     def _server_is_up(self) -> bool:
@@ -154,9 +138,7 @@ class Sender:
         """Counts one trouble of this sort; the breaker itself decides when it is one too many."""
         self.breaker_is_clean = False
         with write() as connection:
-            self.breaker_is_open = breaker.trouble(
-                connection, self.house.server_name, sort, text, clock.now()
-            )
+            self.breaker_is_open = breaker.trouble(connection, self.house.server_name, sort, text, clock.now())
 
     def note_success(self) -> None:
         if not self.breaker_is_clean:

@@ -16,9 +16,7 @@ from mailservice.sending.permission import Verdict
 def open_attempts(*statuses: AttemptStatus) -> list[int]:
     """Ids of attempts in these states, oldest first."""
     with read() as connection:
-        return list(
-            connection.scalars(select(Attempt.id).where(Attempt.status.in_(statuses)).order_by(Attempt.id))
-        )
+        return list(connection.scalars(select(Attempt.id).where(Attempt.status.in_(statuses)).order_by(Attempt.id)))
 
 
 def prepare(*, sender: str, seconds: float) -> int:

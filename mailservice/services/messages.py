@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from flask_babel import gettext as _
+from flask_babel import ngettext
 from sqlalchemy import delete as delete_rows
 from sqlalchemy import func, select
 
@@ -78,10 +79,16 @@ def delete(message: Message) -> None:
     """Refused while a mailing uses it. `message` is locked (`own(…, lock=True)`)."""
     mailings = used_by(message)
     if mailings:
-        titles = ", ".join(_("“%(title)s”", title=mailing.title) for mailing in mailings[:3])
+        named = mailings[:3]
+        titles = ", ".join(_("“%(title)s”", title=mailing.title) for mailing in named)
         text = (
-            _("Mailings use this message, so it cannot be deleted: %(titles)s.", titles=titles)
-            if len(mailings) <= 3
+            ngettext(
+                "A mailing uses this message, so it cannot be deleted: %(titles)s.",
+                "Mailings use this message, so it cannot be deleted: %(titles)s.",
+                len(named),
+                titles=titles,
+            )
+            if len(mailings) == len(named)
             else _("Mailings use this message, so it cannot be deleted: %(titles)s and others.", titles=titles)
         )
         raise Refused(text)

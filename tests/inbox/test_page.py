@@ -136,3 +136,13 @@ def test_nothing_on_the_pages_comes_from_elsewhere(send: Send, browser: FlaskCli
         assert "script-src 'self'" in page.headers["Content-Security-Policy"]
         assert "https://" not in page.text
         assert 'style="' not in page.text
+
+
+def test_the_page_speaks_the_browsers_language(send: Send, browser: FlaskClient) -> None:
+    send(text="Hello")
+    russian = {"Accept-Language": "ru"}
+    assert "1 письмо" in browser.get("/", headers=russian).text
+    assert " Б" in browser.get("/letters/1", headers=russian).text
+    assert " byte" in browser.get("/letters/1", headers=ENGLISH).text
+    missing = browser.get("/letters/9", headers=russian)
+    assert (missing.status_code, "Здесь ничего нет" in missing.text) == (404, True)

@@ -89,16 +89,6 @@ def test_a_new_journal_knows_of_nothing_begun_and_is_sure_of_it(mine):
     assert (account.complete, account.begun, account.ended) == (True, {}, {})
 
 
-def test_a_forgotten_journal_is_as_a_new_one(mine):
-    mine.begin(7, 1, 11)
-    mine.end(ENTRY)
-    mine.forget()
-    account = read(mine.path)
-    assert (account.complete, account.begun, account.ended) == (True, {}, {})
-    mine.begin(7, 1, 12)
-    assert read(mine.path).begun == {(7, 1): {12}}
-
-
 def test_its_lines_survive_kill_9_and_each_is_whole(folder):
     writer = subprocess.Popen([sys.executable, "-c", WRITER, str(folder)], stdout=subprocess.PIPE, text=True, cwd=ROOT)
     path = Path(writer.stdout.readline().strip())

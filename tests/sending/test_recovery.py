@@ -75,7 +75,10 @@ def recover(folder, *, later: timedelta = timedelta()) -> int:
 
 def record(claimed: Claim, *entries: Entry) -> bool:
     with write() as connection:
-        return ledger.record(connection, claimed, entries, now=clock.now())
+        ours = ledger.renew(connection, claimed, entries, now=clock.now())
+        if ours:
+            ledger.append(connection, claimed.attempt_id, entries, now=clock.now())
+        return ours
 
 
 def batch_of(mailing) -> Batch:
@@ -233,15 +236,15 @@ def test_an_evicted_sender_does_not_disturb_who_took_its_batch(folder, mailing):
 def test_a_sender_that_slept_through_its_lease_begins_nothing_more(app, mailing, mail_server, monkeypatch):
     """Its own clock tells it, even before the database does."""
     steady, slept = clock.steady, []
-    sender = Sender(house())
+    sender = Sender(house(), app.app_context)
     monkeypatch.setattr("mailservice.clock.steady", lambda: steady() + sum(slept))
-    real_begin = sender.journal.begin
+    real_begin = Journal.begin
 
-    def sleep_then_begin(*letter: int) -> None:
+    def sleep_then_begin(journal: Journal, *letter: int) -> None:
         slept.append(house().lease.total_seconds() + 1)
-        real_begin(*letter)
+        real_begin(journal, *letter)
 
-    monkeypatch.setattr(sender.journal, "begin", sleep_then_begin)
+    monkeypatch.setattr(Journal, "begin", sleep_then_begin)
     db.session.rollback()
     sender.drain(attempt_of(mailing).id, must_stop=lambda: len(slept) > 0)
     sender.close()
@@ -332,7 +335,7 @@ def test_the_rest_of_a_dead_senders_batch_obeys_a_stop(folder, mailing, mail_ser
 
 def test_a_worker_whose_drain_fails_leaves_its_journal_to_recovery(app, mailing, mail_server, monkeypatch, folder):
     with monkeypatch.context() as patch:
-        patch.setattr("mailservice.sending.run.BatchRun._finish", lambda self: 1 / 0)
+        patch.setattr("mailservice.sending.run.Run._finish", lambda self: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             drains.drain(attempt_of(mailing).id)
     assert len(list(folder.iterdir())) == 1

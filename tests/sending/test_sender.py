@@ -82,9 +82,7 @@ def test_a_suppressed_client_is_left_out_and_the_report_says_so(owner, mail_serv
     mailing = due_mailing(owner, ["left@example.org", "here@example.org"])
     with factories.transaction() as session:
         session.add(
-            Suppression(
-                owner_id=owner.id, email_normalised="left@example.org", reason=SuppressionReason.UNSUBSCRIBED
-            )
+            Suppression(owner_id=owner.id, email_normalised="left@example.org", reason=SuppressionReason.UNSUBSCRIBED)
         )
     run_senders()
     assert [letter.recipient for letter in mail_server.accepted] == ["here@example.org"]
@@ -263,8 +261,7 @@ def test_a_full_disk_begins_no_letter_and_loses_none(owner, mail_server, monkeyp
     mailing = due_mailing(owner, addresses(3))
     with monkeypatch.context() as patch:
         patch.setattr("mailservice.sending.journal.os.write", lambda fd, line: 0)
-        with pytest.raises(OSError, match="octets were written"):
-            run_senders()
+        run_senders()
     assert mail_server.accepted == []
     run_senders()
     assert set(states_of(mailing).values()) == {"sent"}

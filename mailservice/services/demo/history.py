@@ -151,7 +151,7 @@ class Historian:
         return {
             "status": closed.get(reason, AttemptStatus.CANCELLED),
             "reason": reason,
-            "succeeded": counts["sent"] == len(past.deliveries) > 0,
+            "succeeded": counts["sent"] == len(past.deliveries) - counts["skipped"],
             "server_reply": refused[-1] if refused else accepted[-1]["reply"],
             "planned_at": due_at + timedelta(seconds=1),
             "began_at": due_at + timedelta(seconds=2),
