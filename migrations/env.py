@@ -14,9 +14,8 @@ def render_item(kind: str, item: object, _: object) -> str | bool:
 
 def skip_empty(_context: object, _revision: object, directives: list) -> None:
     """`flask db migrate` writes no migration where nothing has changed."""
-    if context.config.cmd_opts and getattr(context.config.cmd_opts, "autogenerate", False):
-        if directives[0].upgrade_ops.is_empty():
-            directives[:] = []
+    if getattr(context.config.cmd_opts, "autogenerate", False) and directives[0].upgrade_ops.is_empty():
+        directives[:] = []
 
 
 def run() -> None:
