@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
@@ -16,7 +17,7 @@ from config import ROOT
 from mailservice.models import Reason, State
 from mailservice.sending import journal
 from mailservice.sending.entries import Entry
-from mailservice.sending.journal import Journal, owned, read
+from mailservice.sending.journal import ROOM, Journal, owned, read
 
 AT = datetime(2024, 5, 15, 12, 30, 15, 123456, tzinfo=UTC)
 ENTRY = Entry(7, 1, 11, 1, State.SENT, AT, code=250, enhanced="2.0.0", reply="250 2.0.0 «принято»\nsecond line")
@@ -109,7 +110,7 @@ def test_its_lines_survive_kill_9_and_each_is_whole(folder):
 def test_a_line_cut_short_by_death_is_passed_over(mine):
     """A letter is begun only after its whole line is written: half a line began nothing."""
     mine.begin(7, 1, 11)
-    whole = mine.path.read_bytes()
+    whole = mine.path.read_bytes().rstrip(b"\0")
     for torn in (b"+", b"+ 7", b"+ 7 1 1", b'= {"attempt_id": 7', b"- 7 1 11"):
         mine.path.write_bytes(whole + torn)
         account = read(mine.path)
@@ -123,7 +124,7 @@ def test_a_line_cut_short_by_death_is_passed_over(mine):
 def test_a_broken_line_in_the_middle_makes_it_unsure_but_what_is_whole_counts(mine, broken):
     """A power cut can leave anything: then what the file does not name may have been begun all the same."""
     mine.begin(7, 1, 11)
-    mine.path.write_bytes(mine.path.read_bytes() + broken + b"\n+ 7 1 12\n")
+    mine.path.write_bytes(mine.path.read_bytes().rstrip(b"\0") + broken + b"\n+ 7 1 12\n")
     account = read(mine.path)
     assert not account.complete
     assert account.begun == {(7, 1): {11, 12}}
@@ -185,16 +186,32 @@ def test_only_its_user_may_read_it(mine):
     assert mine.path.stat().st_mode & 0o777 == 0o600
 
 
-def test_a_disk_that_fills_up_in_the_middle_of_a_line_leaves_no_half_of_it(mine, monkeypatch):
-    mine.begin(7, 1, 11)
-    before, write = mine.path.read_bytes(), os.write
+def no_space(*_):
+    raise OSError(errno.ENOSPC, "no space left on device")
+
+
+def test_on_a_full_disk_there_is_no_journal(folder, monkeypatch):
+    monkeypatch.setattr("mailservice.sending.journal.os.posix_fallocate", no_space)
+    with pytest.raises(OSError, match="no space left"):
+        Journal(folder)
+
+
+def test_a_journal_that_cannot_grow_says_so_and_keeps_what_it_has(mine, monkeypatch):
     with monkeypatch.context() as patch:
-        patch.setattr("mailservice.sending.journal.os.write", lambda file, line: write(file, line[: len(line) // 2]))
-        with pytest.raises(OSError, match="octets were written"):
-            mine.begin(7, 1, 12)
-    assert mine.path.read_bytes() == before
-    mine.begin(7, 1, 13)
-    assert read(mine.path).begun == {(7, 1): {11, 13}}
+        patch.setattr("mailservice.sending.journal.os.posix_fallocate", no_space)
+        with pytest.raises(OSError, match="no space left"):
+            for number in range(ROOM):
+                mine.begin(7, 1, number)
+    written = len(read(mine.path).begun[7, 1])
+    mine.begin(7, 1, written)
+    assert read(mine.path).begun == {(7, 1): set(range(written + 1))}
+
+
+def test_a_journal_grows_beyond_its_first_room(mine):
+    long = ENTRY._replace(reply="я" * 1000)
+    for number in range(500):
+        mine.end(long._replace(delivery_id=number))
+    assert len(read(mine.path).ended[7, 1]) == 500
 
 
 def test_two_journals_of_one_process_are_two(folder):

@@ -1,5 +1,7 @@
 """From a due mailing to results, through a real mail server: what each kind of answer leads to."""
 
+import errno
+
 import pytest
 from sqlalchemy import func, select
 
@@ -257,10 +259,14 @@ def test_what_is_sent_is_what_was_written_when_the_attempt_began(owner, mail_ser
     assert b"Subject: News of the week" in mail_server.accepted[0].content
 
 
+def no_space(*_):
+    raise OSError(errno.ENOSPC, "no space left on device")
+
+
 def test_a_full_disk_begins_no_letter_and_loses_none(owner, mail_server, monkeypatch):
     mailing = due_mailing(owner, addresses(3))
     with monkeypatch.context() as patch:
-        patch.setattr("mailservice.sending.journal.os.write", lambda fd, line: 0)
+        patch.setattr("mailservice.sending.journal.os.posix_fallocate", no_space)
         run_senders()
     assert mail_server.accepted == []
     run_senders()
