@@ -24,7 +24,6 @@ michelle jennifer q1w2e3r4 q1w2e3r4t5 qazwsxedc qwe123qwe 1234qwer qwer1234 asdf
 
 _commonest = frozenset(COMMONEST.split())
 _hasher = PasswordHasher()
-_nobody = _hasher.hash("nobody has this password")
 
 
 def acceptable(password: str, *, email: str, field: str = "password") -> str:
@@ -50,11 +49,14 @@ def hashed(password: str) -> str:
 
 def fits(password: str, password_hash: str | None) -> bool:
     """Is this the password? Without a hash (nobody has that address) it takes as long and says no."""
+    canonical = _canonical(password[: LONGEST + 1])
+    if password_hash is None:
+        _hasher.hash(canonical)  # which costs what verifying costs
+        return False
     try:
-        _hasher.verify(password_hash or _nobody, _canonical(password[: LONGEST + 1]))
+        return _hasher.verify(password_hash, canonical)
     except (VerificationError, InvalidHashError):
         return False
-    return password_hash is not None
 
 
 def _canonical(password: str) -> str:

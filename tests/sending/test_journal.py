@@ -196,12 +196,16 @@ def test_on_a_full_disk_there_is_no_journal(folder, monkeypatch):
         Journal(folder)
 
 
+def begin_until_full(mine):
+    for number in range(ROOM):
+        mine.begin(7, 1, number)
+
+
 def test_a_journal_that_cannot_grow_says_so_and_keeps_what_it_has(mine, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr("mailservice.sending.journal.os.posix_fallocate", no_space)
         with pytest.raises(OSError, match="no space left"):
-            for number in range(ROOM):
-                mine.begin(7, 1, number)
+            begin_until_full(mine)
     written = len(read(mine.path).begun[7, 1])
     mine.begin(7, 1, written)
     assert read(mine.path).begun == {(7, 1): set(range(written + 1))}
