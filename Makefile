@@ -4,6 +4,8 @@
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && exit; done; echo python3)
 VENV := .venv
+# Processes that test side by side; much of a test is waiting, so a few more than there are cores do no harm.
+TESTERS ?= 3
 BIN := $(VENV)/bin
 
 .PHONY: run test lint audit translations venv runtime development
@@ -13,7 +15,7 @@ run: runtime
 	@exec $(BIN)/flask up
 
 test: development
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest -n $(TESTERS) --dist loadfile $(ARGS)
 
 lint: development
 	$(BIN)/ruff check .

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import contextvars
 import functools
+import os
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     from tests.faults.mail_server import MailServer
 
 DATABASES = ("sqlite", "postgresql")
+for name in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS"):  # `make test` hands them down, and tests start a make of their own
+    os.environ.pop(name, None)
 SECRET_KEY = "a key for tests only, long enough for everyone"
 
 

@@ -10,7 +10,7 @@ from functools import cache
 from typing import Any
 
 from flask_babel import gettext as _
-from sqlalchemy import ColumnElement, case, exists, func, select
+from sqlalchemy import ColumnElement, case, exists, func, or_, select
 from sqlalchemy import delete as delete_rows
 
 from mailservice import clock
@@ -98,7 +98,9 @@ def search(
     if phase:
         query = query.where(_phase == phase.value)
     sending_first = case((_phase == Phase.SENDING.value, 0), else_=1)
-    query = query.order_by(sending_first, Mailing.next_at.is_(None), Mailing.next_at, Mailing.id.desc())
+    held = or_(Mailing.paused_at.is_not(None), Mailing.disabled_at.is_not(None))
+    fires_at = case((held, None), else_=Mailing.next_at)  # a mailing that is held fires at no time
+    query = query.order_by(sending_first, fires_at.is_(None), fires_at, Mailing.id.desc())
     page = pages.fetch(query, number=number, size=size, rows=True)
     return pages.Page(_lines(page.items), page.number, page.size, page.total)
 

@@ -14,6 +14,8 @@ from tests.engine import attempt_of, due_mailing
 from tests.faults.conftest import wait_until
 
 LETTERS = 300
+# What these are about lies before the database; the others run on both.
+ON_ONE_DATABASE = pytest.mark.parametrize("database", ["postgresql"], indirect=True)
 SLOW = 0.004  # seconds for each reply: long enough to be killed in the middle
 
 
@@ -71,6 +73,7 @@ def test_a_worker_killed_in_mid_attempt_loses_and_doubles_nothing(mailing, mail_
     check(mailing, mail_server, kills=1)
 
 
+@ON_ONE_DATABASE
 def test_workers_killed_again_and_again_lose_and_double_nothing(mailing, mail_server, processes):
     processes.start("scheduler")
     processes.start("worker", "accounts", "ticks")
@@ -87,6 +90,7 @@ def test_workers_killed_again_and_again_lose_and_double_nothing(mailing, mail_se
     check(mailing, mail_server, kills=kills)
 
 
+@ON_ONE_DATABASE
 def test_a_scheduler_killed_in_mid_attempt_is_replaced_without_loss(mailing, mail_server, processes):
     processes.start("worker", "accounts", "ticks")
     processes.start("worker", "sending")
@@ -99,6 +103,7 @@ def test_a_scheduler_killed_in_mid_attempt_is_replaced_without_loss(mailing, mai
     check(mailing, mail_server)
 
 
+@ON_ONE_DATABASE
 def test_a_flushed_redis_heals_by_itself(mailing, mail_server, processes, redis):
     processes.start("scheduler")
     processes.start("worker", "accounts", "ticks")
@@ -112,6 +117,7 @@ def test_a_flushed_redis_heals_by_itself(mailing, mail_server, processes, redis)
     wait_until(lambda: is_closed(second), what="the second attempt's end")
 
 
+@ON_ONE_DATABASE
 def test_sigterm_finishes_the_letters_on_their_way_and_exits_in_time(mailing, mail_server, processes):
     processes.start("scheduler")
     processes.start("worker", "accounts", "ticks")
@@ -126,6 +132,7 @@ def test_sigterm_finishes_the_letters_on_their_way_and_exits_in_time(mailing, ma
     check(mailing, mail_server)
 
 
+@ON_ONE_DATABASE
 def test_the_command_works_beside_workers_and_beside_itself(mailing, mail_server, processes):
     processes.start("scheduler")
     processes.start("worker", "accounts", "ticks")
@@ -151,6 +158,7 @@ def test_a_sender_stopped_past_its_lease_sends_nothing_when_it_wakes(mailing, ma
     check(mailing, mail_server, kills=1)
 
 
+@ON_ONE_DATABASE
 def test_without_redis_the_command_still_delivers(app, mail_server, processes):
     mailing = due_mailing(factories.user(), ["alone@example.org"])
     processes.environ["REDIS_URL"] = "redis://127.0.0.1:1/0"
@@ -159,6 +167,7 @@ def test_without_redis_the_command_still_delivers(app, mail_server, processes):
     assert is_closed(mailing)
 
 
+@ON_ONE_DATABASE
 def test_ringing_without_redis_is_no_error(app):
     app.config["REDIS_URL"] = "redis://127.0.0.1:1/0"
     app.extensions.pop("redis_clients", None)

@@ -163,10 +163,13 @@ def test_a_make_that_got_sigint_alone_is_noticed(tmp_path: Path) -> None:
     (tmp_path / "watch.py").write_text(code)
     (tmp_path / "Makefile").write_text(f"run:\n\t@exec {sys.executable} watch.py\n")
     make = subprocess.Popen(["make"], cwd=tmp_path, stdout=subprocess.PIPE, text=True, start_new_session=True)
-    assert make.stdout is not None
-    assert make.stdout.readline() == "False\n"
-    make.send_signal(signal.SIGINT)
-    assert make.communicate(timeout=10)[0] == "noticed\n"
+    try:
+        assert make.stdout is not None
+        assert make.stdout.readline() == "False\n"
+        make.send_signal(signal.SIGINT)
+        assert make.communicate(timeout=10)[0] == "noticed\n"
+    finally:
+        os.killpg(make.pid, signal.SIGKILL) if make.poll() is None else None
 
 
 def test_other_parents_than_make_are_not_looked_at() -> None:
