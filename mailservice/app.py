@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import os
+import stat
+from pathlib import Path
 
 from flask import Flask
 from werkzeug.middleware.proxy_fix import ProxyFix
@@ -18,7 +20,7 @@ from mailservice.web import language, security
 
 def create_app(settings: Settings) -> Flask:
     """The application, wired; it opens no connection until it is asked something."""
-    settings.instance_path.mkdir(parents=True, exist_ok=True)
+    _keep_files_private(settings.instance_path)
     app = Flask("mailservice", instance_path=str(settings.instance_path))
     app.config.from_mapping(settings.flask())
     app.config["SQLALCHEMY_ENGINE_OPTIONS"] = engine_options(app.config["SQLALCHEMY_DATABASE_URI"])
@@ -38,6 +40,16 @@ def create_app(settings: Settings) -> Flask:
         hops = settings.proxy_count
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops)  # type: ignore[method-assign]
     return app
+
+
+def _keep_files_private(folder: Path) -> None:
+    """Addresses, letters and the key are for the service's own user: every process makes its files so."""
+    os.umask(0o077)
+    folder.mkdir(parents=True, exist_ok=True)
+    found = folder.stat()
+    is_shared = found.st_mode & stat.S_ISVTX  # somebody has named /tmp
+    if found.st_uid == os.getuid() and not is_shared:
+        folder.chmod(0o700)
 
 
 def _configure_logging(level: str) -> None:

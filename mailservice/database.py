@@ -23,6 +23,14 @@ NAMING = {
     "pk": "pk_%(table_name)s",
 }
 SQLITE_BUSY_SECONDS = 10
+# A server that is gone without a word is noticed within half a minute (seconds; the last in milliseconds).
+POSTGRESQL_CONNECTION = {
+    "connect_timeout": 5,
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 25_000,
+}
 
 
 class UtcDateTime(TypeDecorator[datetime]):
@@ -149,5 +157,5 @@ def _begin(connection: Connection) -> None:
 def engine_options(url: str) -> dict[str, Any]:
     """Options of the SQLAlchemy engine for this database."""
     if url.startswith("postgresql"):
-        return {"pool_pre_ping": True, "pool_timeout": 10, "connect_args": {"connect_timeout": 5}}
+        return {"pool_pre_ping": True, "pool_timeout": 10, "connect_args": POSTGRESQL_CONNECTION}
     return {"connect_args": {"timeout": SQLITE_BUSY_SECONDS}}

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 
 import click
 from flask.cli import with_appcontext
+from sqlalchemy.exc import DBAPIError
 
 from mailservice import clock
 from mailservice.database import db, read
@@ -32,6 +33,8 @@ def command(mailing_id: int | None, dry_run: bool, watch: bool) -> None:
 
     Safe beside the workers and beside itself. Exits with 1 when an attempt failed.
     """
+    if mailing_id is not None and not progress.exists(mailing_id):
+        raise click.ClickException(f"There is no mailing {mailing_id}.")
     if dry_run:
         _show_due(mailing_id)
         return
@@ -141,7 +144,10 @@ class _Display:
         if not last and clock.steady() - self._said_at < (0.5 if self._bar else SAY_EVERY):
             return
         self._said_at = clock.steady()
-        now = self._look()
+        try:
+            now = self._look()
+        except (DBAPIError, LookupError):  # letters are under way: what cannot be shown now is shown later
+            return
         if self._bar:
             self._bar.update(now.done - self._shown)
             self._shown = now.done
@@ -157,4 +163,6 @@ def _sum_up(attempts: list[Progress]) -> None:
         click.echo(f" {a.server_reply}" if a.server_reply else "")
     if reason := drains.why_not():
         click.echo(f"The mail server is away: {reason} The letters wait.")
+    elif not attempts and not sys.stdout.isatty():
+        return  # run every minute by cron, it says nothing where there is nothing to say
     click.echo(f"{len(attempts)} attempts, {sum(a.sent for a in attempts)} letters sent.")

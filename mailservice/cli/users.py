@@ -90,7 +90,7 @@ def unblock(email: str) -> None:
     """Let a blocked user in again."""
     with _in_words(), transaction():
         user = users.unblock(users.by_email(email, lock=True))
-        click.echo(f"{user.email} is not blocked.")
+        click.echo(f"{user.email} may sign in again.")
 
 
 @command.command("list")

@@ -18,26 +18,33 @@ from mailservice.jobs import stopping
 from mailservice.jobs.house import house
 from mailservice.models import Batch, Breaker
 from mailservice.queues import Job, QueueName, connection, enqueue, queue
-from mailservice.sending import ledger, settling
+from mailservice.sending import ledger, recovery, settling
 from mailservice.sending.journal import sender_of
 from mailservice.sending.sender import Sender
 
 log = logging.getLogger(__name__)
 SLICE = 30.0  # seconds
-SHORTEST = 1.0  # seconds before a drain makes room for others
+TURN = 10.0  # seconds after which it makes room for drains that wait
+SHORTEST = 1.0  # seconds after which it makes room for jobs that never wait behind a mailing
 PREFIX = "drain"
 
 
-def drain(attempt_id: int) -> None:
-    """One slice of an attempt's letters. The process keeps its sender, so connections outlive the slice."""
+def drain(attempt_id: int) -> bool:
+    """One slice of an attempt's letters; whether there were any.
+
+    The process keeps its sender, so connections outlive the slice. What dead senders of this machine left is
+    taken in first: on a machine that only sends nobody else would.
+    """
+    recovery.bury_dead(house().journal_path, clock.now())
     sender = own_sender()
     begun = clock.steady()
     try:
-        sender.drain(attempt_id, must_stop=partial(_must_stop, begun), hurry=stopping.is_asked)
+        done = sender.drain(attempt_id, must_stop=partial(_must_stop, begun), hurry=stopping.is_asked)
     except BaseException:
         let_go()
         raise
     settling.settle(attempt_id)
+    return done > 0
 
 
 def own_sender() -> Sender:
@@ -62,7 +69,9 @@ def _must_stop(begun: float) -> bool:
     if stopping.is_asked():
         return True
     lasted = clock.steady() - begun
-    return lasted > SLICE or (lasted > SHORTEST and stopping.others_wait())
+    if lasted > TURN:
+        return lasted > SLICE or stopping.others_wait(urgent=False)
+    return lasted > SHORTEST and stopping.others_wait(urgent=True)
 
 
 def ring() -> None:
@@ -72,7 +81,8 @@ def ring() -> None:
         work = ledger.with_work(db, now)
         if not work or not _may_send(db, now):
             return
-        held = db.execute(select(Batch.attempt_id, Batch.holder).where(Batch.lease_until > now)).all()
+        leased = select(Batch.attempt_id, Batch.holder).where(Batch.waiting > 0, Batch.lease_until > now)
+        held = db.execute(leased).all()
     try:
         waiting = queue(QueueName.SENDING).get_job_ids()
         workers = stopping.count_workers(connection())

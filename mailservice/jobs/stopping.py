@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import TypeVar
 
 from redis import Redis
 from redis.exceptions import RedisError
-from rq import SimpleWorker, Worker
+from rq import SimpleWorker, Worker, worker_registration
 
 from mailservice import clock
-from mailservice.queues import JsonJob, JsonQueue, QueueName
+from mailservice.queues import JsonJob, JsonQueue, QueueName, connection
 
 log = logging.getLogger(__name__)
 WORKER_TTL = 45  # seconds after which a silent worker counts as dead
 MAINTENANCE = 30  # seconds between looks after dead workers' jobs
 BEAT_EVERY = 10.0  # seconds
+SILENCE = 10.0  # seconds in which Redis is not asked again when it did not answer
+T = TypeVar("T")
 
 
 class InProcessWorker(SimpleWorker):
@@ -39,20 +43,28 @@ class InProcessWorker(SimpleWorker):
     def get_heartbeat_ttl(self, job: object, working_time: float = 0.0) -> int:
         return WORKER_TTL
 
-    def beat(self) -> None:
-        if clock.steady() - self._beaten_at >= BEAT_EVERY:
-            self._beaten_at = clock.steady()
-            self.heartbeat(WORKER_TTL)
+    def beat(self, redis: Redis) -> None:
+        """Says that it lives, and who it is: Redis may have forgotten."""
+        if clock.steady() - self._beaten_at < BEAT_EVERY:
+            return
+        self._beaten_at = clock.steady()
+        with redis.pipeline() as pipeline:
+            worker_registration.register(self, pipeline)
+            self.heartbeat(WORKER_TTL, pipeline=pipeline)
+            pipeline.execute()
 
     @property
     def must_stop(self) -> bool:
         return self._stop_requested
 
-    def others_wait(self) -> bool:
-        return any(queue.count for queue in self.queues)
+    def others_wait(self, redis: Redis, *, urgent: bool) -> bool:
+        """Whether jobs wait for this worker; `urgent`: such as never wait behind a mailing."""
+        names = [queue.name for queue in self.queues if not urgent or queue.name != QueueName.SENDING.value]
+        return any(redis.llen(JsonQueue(name, connection=redis).key) for name in names)
 
 
 _current: InProcessWorker | None = None
+_silent_until = 0.0
 
 
 def is_current(worker: InProcessWorker) -> None:
@@ -67,19 +79,28 @@ def is_asked() -> bool:
 
 
 def beat() -> None:
-    try:
-        if _current:
-            _current.beat()
-    except RedisError as error:
-        log.warning("Redis is away, nobody hears that this worker lives: %s", error)
+    worker = _current
+    if worker:
+        _ask_redis(worker.beat)
 
 
-def others_wait() -> bool:
+def others_wait(*, urgent: bool) -> bool:
     """Whether other jobs wait for this worker; unknown counts as no."""
+    worker = _current
+    return worker is not None and bool(_ask_redis(partial(worker.others_wait, urgent=urgent)))
+
+
+def _ask_redis(question: Callable[[Redis], T]) -> T | None:
+    """With a short deadline, and not again for a while when it is away: letters must not wait for Redis."""
+    global _silent_until
+    if clock.steady() < _silent_until:
+        return None
     try:
-        return _current is not None and _current.others_wait()
-    except RedisError:
-        return False
+        return question(connection())
+    except RedisError as error:
+        _silent_until = clock.steady() + SILENCE
+        log.warning("Redis is away: %s", error)
+        return None
 
 
 def count_workers(redis: Redis) -> int:

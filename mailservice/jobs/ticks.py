@@ -6,7 +6,6 @@ import logging
 from collections.abc import Callable
 
 from flask import current_app
-from sqlalchemy.exc import DBAPIError
 
 from config import Settings
 from mailservice import clock
@@ -49,5 +48,5 @@ def _plan(mailing_id: int) -> None:
 def _guarded(act: Callable[[int], object], row_id: int) -> None:
     try:
         act(row_id)
-    except DBAPIError:
+    except Exception:  # one broken row must not hold up all others
         log.exception("%s(%d) failed; the next tick tries again", act.__name__, row_id)

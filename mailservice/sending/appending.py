@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import closing
 from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import Connection
+from sqlalchemy.exc import DBAPIError
 
 from mailservice.sending.entries import Entry
 
@@ -18,14 +20,18 @@ NULL = "\\N"
 
 
 def append(connection: Connection, entries: Iterable[Entry]) -> None:
-    """Appends the rows of `results`; nothing else is done that a result may lead to."""
-    raw = connection.connection.cursor()
-    if connection.dialect.name == "postgresql":
-        with raw.copy(COPY) as copy:
-            copy.write("".join(map(_copy_line, entries)))
-    else:
-        raw.executemany(INSERT, [_sqlite_row(entry) for entry in entries])
-    raw.close()
+    """Appends the rows of `results`; nothing else is done that a result may lead to. Raises DBAPIError."""
+    driver = connection.dialect.dbapi
+    assert driver is not None
+    try:
+        with closing(connection.connection.cursor()) as raw:
+            if connection.dialect.name == "postgresql":
+                with raw.copy(COPY) as copy:
+                    copy.write("".join(map(_copy_line, entries)))
+            else:
+                raw.executemany(INSERT, [_sqlite_row(entry) for entry in entries])
+    except driver.Error as error:  # what SQLAlchemy would make of it
+        raise DBAPIError.instance(COPY, None, error, driver.Error) from error
 
 
 def _copy_line(e: Entry) -> str:

@@ -96,7 +96,12 @@ def _copy_audience(connection: Connection, attempt_id: int, mailing_id: int, aft
     chosen = (
         select(Client.id, Client.email, Client.email_normalised, Client.full_name, Client.comment)
         .join(mailing_clients, mailing_clients.c.client_id == Client.id)
-        .where(mailing_clients.c.mailing_id == mailing_id, mailing_clients.c.client_id > after)
+        .where(
+            mailing_clients.c.mailing_id == mailing_id,
+            mailing_clients.c.client_id > after,
+            # A client deleted and made again while the audience is copied is not copied twice.
+            ~exists().where(Delivery.attempt_id == attempt_id, Delivery.email_normalised == Client.email_normalised),
+        )
         .order_by(mailing_clients.c.client_id)
         .limit(SLICE)
         .subquery()
@@ -154,6 +159,7 @@ class Claim(NamedTuple):
     fence: int
     holder: str
     waiting: list[Waiting]
+    rest: int = 0  # deliveries that wait for a later time
     lease: timedelta = LEASE  # how long it holds without being renewed
 
 
@@ -178,13 +184,14 @@ def claim(
         update(Batch)
         .where(Batch.attempt_id == attempt_id, Batch.number == free)
         .values(fence=Batch.fence + 1, holder=holder, lease_until=now + lease, not_before=None)
-        .returning(Batch.number, Batch.fence)
+        .returning(Batch.number, Batch.fence, Batch.waiting)
     )
     taken = connection.execute(statement).one_or_none()
     if taken is None:
         return None
     waiting = read_waiting(connection, attempt_id, taken.number, now)
-    return Claim(attempt_id, taken.number, taken.fence, holder, waiting, lease)
+    rest = taken.waiting - len(waiting)
+    return Claim(attempt_id, taken.number, taken.fence, holder, waiting, rest, lease)
 
 
 def read_waiting(connection: Connection, attempt_id: int, number: int, now: datetime) -> list[Waiting]:

@@ -86,7 +86,7 @@ def commit(attempt_id: int, parts: list[Part]) -> Committed:
         left_out: dict[int, Reason] = {}
         for part in kept:
             if part.give_back:
-                ledger.release(connection, part.claim)
+                ledger.release(connection, part.claim._replace(fence=part.claim.fence + 1))
             elif not part.is_through:
                 left_out |= batches.left_out(connection, attempt_id, part.claim.number)
         allowed = permission.ask(connection, attempt_id, now)

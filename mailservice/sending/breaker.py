@@ -52,9 +52,17 @@ def pass_through(connection: Connection, name: str, now: datetime) -> tuple[Gate
     return (Gate.PROBE if mine.rowcount == 1 else Gate.OPEN), False
 
 
-def trouble(connection: Connection, name: str, sort: TroubleSort, text: str, now: datetime) -> bool:
-    """Counts a trouble, and opens the breaker when it is one too many. Whether it is open then."""
+def trouble(
+    connection: Connection, name: str, sort: TroubleSort, text: str, now: datetime, *, probing: bool = False
+) -> bool:
+    """Counts a trouble, and opens the breaker when it is one too many. Whether it is open then.
+
+    Many connections break at once: while it is open only the probe can make it wait longer.
+    """
     _ensure(connection, name)
+    retry_at = connection.scalar(select(Breaker.retry_at).where(Breaker.name == name).with_for_update())
+    if retry_at is not None and retry_at > now and not probing:
+        return True
     row = connection.execute(
         update(Breaker)
         .where(Breaker.name == name)

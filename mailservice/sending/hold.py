@@ -19,6 +19,8 @@ class Hold:
         self.claim = claim
         self.journal = journal
         self.left = len(claim.waiting)  # letters without a result
+        self.in_flight = 0
+        self.is_lost = False  # taken from us: others judge, by our journal
         self._lease_until = leased_at + claim.lease.total_seconds()
         self._begun: set[int] = set()
         self._pending: list[Entry] = []
@@ -29,7 +31,20 @@ class Hold:
         return clock.steady() < self._lease_until
 
     def renewed(self, at: float) -> None:
+        """A commit has come back: it raised the fence, so that it cannot be made twice."""
         self._lease_until = at + self.claim.lease.total_seconds()
+        self.claim = self.claim._replace(fence=self.claim.fence + 1)
+
+    def landed(self) -> None:
+        """One letter less in flight; a lost batch's journal is left to its heir with the last of them."""
+        self.in_flight -= 1
+        if self.is_lost and self.in_flight == 0:
+            self.journal.close(keep=True)
+
+    def lose(self) -> None:
+        self.is_lost = True
+        if self.in_flight == 0:
+            self.journal.close(keep=True)
 
     def begin(self, delivery_id: int) -> None:
         """Journals that the letter's content is about to be handed over. Raises OSError."""
@@ -64,7 +79,7 @@ class Hold:
     def part(self, *, last: bool) -> Part:
         """What the next commit writes about this batch; `last`: it is given back, through or not."""
         self._under_way, self._pending = self._pending, []
-        is_through = self.left == 0 and not self._has_deferred
+        is_through = self.left == 0 and self.claim.rest == 0 and not self._has_deferred
         return Part(self.claim, self._under_way, is_through, give_back=not is_through and (last or self.left == 0))
 
     def not_committed(self) -> None:

@@ -56,11 +56,16 @@ class Journal:
         draft = directory / f".{self.holder}"  # it gets its name when it is locked: no name, no owner to miss
         self._file = os.open(draft, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         fcntl.flock(self._file, fcntl.LOCK_EX)
-        _make_room(self._file, ROOM)
-        self._map = mmap.mmap(self._file, ROOM)
-        self._used = 0
-        self._append(json.dumps({"boot": boot_id()}))
-        draft.rename(self.path)
+        try:
+            _make_room(self._file, ROOM)
+            self._map = mmap.mmap(self._file, ROOM)
+            self._used = 0
+            self._append(json.dumps({"boot": boot_id()}))
+            draft.rename(self.path)
+        except BaseException:
+            os.close(self._file)
+            draft.unlink(missing_ok=True)
+            raise
 
     def begin(self, attempt_id: int, batch: int, delivery_id: int) -> None:
         """Raises OSError (a full disk): then the letter must not be begun."""
@@ -75,6 +80,8 @@ class Journal:
 
     def close(self, *, keep: bool = False) -> None:
         """`keep`: leave the file for recovery, since its last results are not in the database."""
+        if self._map.closed:
+            return
         self._map.close()
         if keep:
             os.ftruncate(self._file, self._used)
@@ -83,6 +90,8 @@ class Journal:
         os.close(self._file)
 
     def _append(self, text: str) -> None:
+        if self._map.closed:
+            raise OSError(f"the journal {self.path.name} is closed")
         line = text.encode()
         end = self._used + len(line)
         if end >= len(self._map):

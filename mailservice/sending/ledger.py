@@ -40,18 +40,19 @@ def renew(
 ) -> bool:
     """Counts results and renews the lease, or gives a batch back that is through.
 
-    False: the batch is no longer ours, and nothing may be written about it.
+    False: the batch is no longer ours, or this very commit was made already and its answer was lost; nothing
+    may be written about it then. The fence rises each time.
     """
     finals = Counter(entry.state.value for entry in entries if entry.state is not State.DEFERRED)
     changes: dict[str, Any] = {name: getattr(Batch, name) + finals[name] for name in COUNTED if finals[name]}
     if is_through:
-        changes |= {"holder": None, "lease_until": None, "fence": Batch.fence + 1}
+        changes |= {"holder": None, "lease_until": None}
     else:
         changes |= {"lease_until": now + claim.lease}
     statement = (
         update(Batch)
         .where(Batch.attempt_id == claim.attempt_id, Batch.number == claim.number, Batch.fence == claim.fence)
-        .values(waiting=Batch.waiting - finals.total(), **changes)
+        .values(waiting=Batch.waiting - finals.total(), fence=Batch.fence + 1, **changes)
     )
     return connection.execute(statement).rowcount == 1
 
@@ -93,7 +94,7 @@ def free_batch(connection: Connection, attempt_id: int, number: int, *where: Any
 
 
 def _suppress(connection: Connection, attempt_id: int, entries: Iterable[Entry]) -> None:
-    gone = [entry for entry in entries if entry.suppress]
+    gone = sorted((entry for entry in entries if entry.suppress), key=lambda entry: entry.suppress or "")
     if not gone:
         return
     owner_id = connection.scalar(select(Attempt.owner_id).where(Attempt.id == attempt_id))
@@ -223,7 +224,10 @@ def close_if_through(connection: Connection, attempt_id: int, now: datetime) -> 
     """Closes an attempt none of whose deliveries waits any more, and its mailing if nothing lies ahead."""
     mailing_of = select(Attempt.mailing_id).where(Attempt.id == attempt_id).scalar_subquery()
     # First the mailing, then the attempt: in the order of whoever pauses or resumes it.
-    connection.execute(select(Mailing.id).where(Mailing.id == mailing_of).with_for_update())
+    # One that somebody holds at this moment is left to the next tick.
+    locked = select(Mailing.id).where(Mailing.id == mailing_of).with_for_update(skip_locked=True)
+    if connection.scalar(locked) is None:
+        return False
     row = connection.execute(
         select(Attempt.mailing_id, Attempt.reason)
         .where(Attempt.id == attempt_id, Attempt.status == AttemptStatus.SENDING)

@@ -40,6 +40,7 @@ ATOMS = re.compile(r"[A-Za-z0-9 !#$%&'*+/=?^_`{|}~-]*")
 # Values that stand for themselves in quoted-printable and in HTML alike, and leave room in their line.
 SAFE = re.compile(r"[!#-%(-;?-~](?:[ !#-%(-;?-~]{0,58}[!#-%(-;?-~])?")
 SIMPLE_NAME = re.compile(r"[A-Za-z0-9]{1,30}(?: [A-Za-z0-9]{1,30})?")
+LONGEST_SUBJECT = 250  # characters, whatever a client's data makes of it
 SOFT = b"=\r\n"  # quoted-printable's line break that is none
 NOT_ONE_ADDRESS = re.compile(r"[\s\x00-\x1f\x7f<>(),;:\\\"]")
 WORD_OCTETS = 45  # of UTF-8 in one encoded word: 60 in base64, 72 with the frame, of 75 (RFC 2047 2)
@@ -62,6 +63,7 @@ class Identity(NamedTuple):
     sender: str  # as in From: Shop <news@shop.example>
     public_url: str
     unsubscribe_key: bytes
+    reply_to: tuple[str, str] | None = None  # name and address of who gets the answers
 
 
 class Recipient(NamedTuple):
@@ -87,6 +89,8 @@ class LetterPress:
         if not any(isinstance(part, Hole) for part in content.subject):
             self._fixed_subject = self._subject_line(Values("", "", "", ""))
         self._from = b"From: " + mailbox(*parseaddr(identity.sender)) + b"\r\n"
+        if identity.reply_to:
+            self._from += b"Reply-To: " + mailbox(*identity.reply_to) + b"\r\n"
         self._pieces: list[bytes] = []  # what follows the ids, with room for the holes' values
         self._holes: dict[tuple[Hole, Escape], list[int]] = {}  # where each value goes
         self._date = (0, "")
@@ -149,7 +153,7 @@ class LetterPress:
         return Letter(to.delivery_id, self.sender, address, content)
 
     def _subject_line(self, values: Values) -> bytes:
-        return header_text("Subject", _one_line(fields.fill(self._subject, values)))
+        return header_text("Subject", _one_line(fields.fill(self._subject, values))[:LONGEST_SUBJECT])
 
     def _date_of(self, second: int) -> str:
         if self._date[0] != second:

@@ -7,8 +7,11 @@ lease has passed, so that it begins nothing on its own clock either.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import logging
+import time
+from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 from sqlalchemy import Connection, exists, select, update
@@ -20,13 +23,15 @@ from mailservice.sending import journal, ledger
 from mailservice.sending.batches import LEASE, is_final
 from mailservice.sending.entries import Entry
 
+log = logging.getLogger(__name__)
+KEEP_SECONDS = 300.0  # that the journal of a dead sender that holds nothing is kept
 LOST = "the answer to this letter was lost: its sender died before it came"
 UNPROVEN = "its sender was lost with its journal: the letter may have been sent"
 
 
 def recover(directory: Path, now: datetime, *, lease: timedelta = LEASE) -> int:
     """Frees the batches of senders that are dead or out of reach. Returns how many batches were freed."""
-    freed = sum(_bury(path, now) for path in _journals(directory))
+    freed = bury_dead(directory, now)
     with reading() as connection:
         lost = connection.execute(
             select(Batch.attempt_id, Batch.number, Batch.holder, Batch.fence, Batch.evicted).where(
@@ -35,16 +40,34 @@ def recover(directory: Path, now: datetime, *, lease: timedelta = LEASE) -> int:
         ).all()
     for row in lost:
         if row.evicted:
-            freed += _judge_evicted(directory, row.attempt_id, row.number, row.holder, row.fence, now)
+            judge = partial(_judge_evicted, directory, row.attempt_id, row.number, row.holder, row.fence, now)
+            freed += _guarded(judge, f"batch {row.number} of attempt {row.attempt_id}")
         else:
             _evict(row.attempt_id, row.number, row.fence, now, lease)
     return freed
 
 
+def bury_dead(directory: Path, now: datetime) -> int:
+    """Takes the journals of this machine's dead senders into the ledger; returns how many batches were freed.
+
+    Cheap where there are none: every sender does it before it begins, since only it can read them.
+    """
+    return sum(_guarded(partial(_bury, path, now), path.name) for path in _journals(directory))
+
+
+def _guarded(act: Callable[[], int], name: str) -> int:
+    """One journal that cannot be read must not keep all others, and the tick, from their work."""
+    try:
+        return act()
+    except Exception:
+        log.exception("Recovery of %s failed; it is tried again", name)
+        return 0
+
+
 def _journals(directory: Path) -> Iterable[Path]:
     if not directory.is_dir():
         return []
-    return sorted(path for path in directory.iterdir() if not path.name.startswith("."))
+    return sorted(path for path in directory.iterdir() if not path.name.startswith(".") and path.is_file())
 
 
 def _bury(path: Path, now: datetime) -> int:
@@ -61,7 +84,9 @@ def _bury(path: Path, now: datetime) -> int:
             ).all()
             for attempt_id, number in held:
                 _settle(connection, attempt_id, number, account, now)
-        path.unlink(missing_ok=True)
+        # A claim whose commit is still on its way holds nothing yet: its journal is kept for a while.
+        if held or time.time() - path.stat().st_mtime > KEEP_SECONDS:
+            path.unlink(missing_ok=True)
         return len(held)
 
 

@@ -21,7 +21,7 @@ from mailservice.sending.books import Books, Context
 from mailservice.sending.breaker import Gate, TroubleSort
 from mailservice.sending.fields import FieldError
 from mailservice.sending.journal import Journal, sender_name
-from mailservice.sending.letters import BadLetter, Identity, LetterPress
+from mailservice.sending.letters import BadLetter, Identity, LetterPress, envelope_address
 from mailservice.sending.run import Run
 from mailservice.smtp import Loop, Server, Trouble, TroubleKind, probe
 
@@ -92,20 +92,25 @@ class Sender:
     def _compile(self, attempt_id: int) -> LetterPress | None:
         """The attempt's letters; None where there are none to send, or none can be built."""
         with read() as connection:
-            query = select(*Attempt.__table__.c, User.language).join(User, User.id == Attempt.owner_id)
-            attempt = connection.execute(query.where(Attempt.id == attempt_id)).one_or_none()
+            query = (
+                select(*Attempt.__table__.c, User.language, User.email, User.full_name)
+                .join(User, User.id == Attempt.owner_id)
+                .where(Attempt.id == attempt_id)
+            )
+            attempt = connection.execute(query).one_or_none()
         if attempt is None or attempt.body is None:
             return None
-        identity = Identity(
-            attempt.id,
-            attempt.mailing_id,
-            attempt.owner_id,
-            attempt.key,
-            attempt.sender,
-            self.house.public_url,
-            self.house.unsubscribe_key,
-        )
         try:
+            identity = Identity(
+                attempt.id,
+                attempt.mailing_id,
+                attempt.owner_id,
+                attempt.key,
+                attempt.sender,
+                self.house.public_url,
+                self.house.unsubscribe_key,
+                reply_to=(attempt.full_name, envelope_address(attempt.email)),
+            )
             with force_locale(attempt.language):
                 return LetterPress(attempt.subject, attempt.body, identity)
         except (FieldError, BadLetter) as error:
@@ -120,7 +125,7 @@ class Sender:
         if gate is not Gate.PROBE:
             return gate is Gate.CLOSED
         if found := probe(self.house.server):
-            self.note_trouble(found)
+            self.note_trouble(found, probing=True)
             return False
         with write() as connection:
             breaker.probe_passed(connection, name)
@@ -130,15 +135,17 @@ class Sender:
         with write() as connection:
             ledger.stop(connection, attempt_id, reason, reply=reply)
 
-    def note_trouble(self, trouble: Trouble) -> None:
+    def note_trouble(self, trouble: Trouble, *, probing: bool = False) -> None:
         sort = TroubleSort.CONFIGURATION if trouble.kind is TroubleKind.CONFIGURATION else TroubleSort.HOST
-        self.open_breaker(sort, str(trouble.reply or trouble.reason))
+        self.open_breaker(sort, str(trouble.reply or trouble.reason), probing=probing)
 
-    def open_breaker(self, sort: TroubleSort, text: str) -> None:
+    def open_breaker(self, sort: TroubleSort, text: str, *, probing: bool = False) -> None:
         """Counts one trouble of this sort; the breaker itself decides when it is one too many."""
         self.breaker_is_clean = False
         with write() as connection:
-            self.breaker_is_open = breaker.trouble(connection, self.house.server_name, sort, text, clock.now())
+            self.breaker_is_open = breaker.trouble(
+                connection, self.house.server_name, sort, text, clock.now(), probing=probing
+            )
 
     def note_success(self) -> None:
         if not self.breaker_is_clean:

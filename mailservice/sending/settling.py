@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from datetime import datetime
 
 from sqlalchemy import select
@@ -11,6 +12,9 @@ from mailservice.database import read, write
 from mailservice.models import Attempt, AttemptStatus
 from mailservice.sending import batches, ledger, permission
 from mailservice.sending.permission import Verdict
+
+log = logging.getLogger(__name__)
+CANCEL_SECONDS = 5.0
 
 
 def open_attempts(*statuses: AttemptStatus) -> list[int]:
@@ -25,14 +29,24 @@ def prepare(*, sender: str, seconds: float) -> int:
     unprepared = open_attempts(AttemptStatus.PLANNED, AttemptStatus.PREPARING)
     while unprepared and clock.steady() < until:
         for attempt_id in list(unprepared):
-            with write() as connection:
-                more = batches.prepare_slice(connection, attempt_id, sender=sender, now=clock.now())
-                if not more:
-                    ledger.finish_mailing_of(connection, attempt_id)  # it may have had nobody to write to
+            try:
+                more = _prepare_slice(attempt_id, sender)
+            except Exception:  # one attempt that cannot be prepared must not hold up all others
+                log.exception("Attempt %d cannot be prepared; the next tick tries again", attempt_id)
+                unprepared.remove(attempt_id)
+                continue
             if not more:
                 unprepared.remove(attempt_id)
                 ready += 1
     return ready
+
+
+def _prepare_slice(attempt_id: int, sender: str) -> bool:
+    with write() as connection:
+        more = batches.prepare_slice(connection, attempt_id, sender=sender, now=clock.now())
+        if not more:
+            ledger.finish_mailing_of(connection, attempt_id)  # it may have had nobody to write to
+    return more
 
 
 def settle(attempt_id: int) -> bool:
@@ -42,7 +56,8 @@ def settle(attempt_id: int) -> bool:
         if allowed.verdict is Verdict.STOP and allowed.reason:
             ledger.stop(connection, attempt_id, allowed.reason)
     if allowed.verdict is Verdict.STOP and allowed.reason:
-        while _cancel_one(attempt_id, allowed, clock.now()):
+        until = clock.steady() + CANCEL_SECONDS  # the next tick goes on where this one stops
+        while clock.steady() < until and _cancel_one(attempt_id, allowed, clock.now()):
             pass
     with write() as connection:
         return ledger.close_if_through(connection, attempt_id, clock.now())

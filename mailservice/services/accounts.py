@@ -13,14 +13,17 @@ from mailservice.database import db
 from mailservice.errors import Invalid, Refused
 from mailservice.models import User
 from mailservice.models.user import new_session_key
-from mailservice.services import addresses, passwords, texts, tokens
+from mailservice.services import addresses, passwords, texts, tokens, zones
 
 LONGEST_NAME = 200
 
 
 @dataclass(frozen=True)
 class Registration:
-    """`is_new` is False when the address had a user already: nothing changed, its owner gets a letter."""
+    """`is_new` is False when the address had a user already: nothing changed, its owner gets a letter.
+
+    Which one depends on whether the owner has confirmed the address: until then it is the link again.
+    """
 
     user: User
     is_new: bool
@@ -31,6 +34,11 @@ def check_registration(*, email: str, full_name: str, password: str) -> str:
     address = addresses.parse(email)
     texts.one_line(full_name, field="full_name", longest=LONGEST_NAME)
     return passwords.hashed(passwords.acceptable(password, email=address.given))
+
+
+def known_zone(name: str | None) -> str | None:
+    """`name` when it is a zone that forms offer: a browser may say anything."""
+    return name if name in zones.offered() else None
 
 
 def register(*, email: str, full_name: str, password_hash: str, language: str, time_zone: str) -> Registration:

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import enum
-import zoneinfo
 from dataclasses import dataclass
-from datetime import datetime
-from functools import cache
+from datetime import datetime, timedelta
 from typing import Any
 
 from flask_babel import gettext as _
@@ -16,14 +14,15 @@ from sqlalchemy import delete as delete_rows
 from mailservice import clock
 from mailservice.database import db
 from mailservice.errors import Invalid, NotFound, Refused
-from mailservice.models import Attempt, Mailing, MailingStatus, Message, User, mailing_clients
-from mailservice.services import audiences, ids, messages, pages, schedule, texts
+from mailservice.models import Attempt, Mailing, MailingStatus, Message, Reason, User, mailing_clients
+from mailservice.services import audiences, ids, messages, pages, schedule, texts, zones
 from mailservice.services.audiences import Audience
 from mailservice.services.counting import Counts, counts_of
 from mailservice.services.schedule import Schedule
 
 LONGEST_TITLE = 200
 YEARS = range(2000, 2101)
+TWINS_WITHIN = timedelta(seconds=10)
 
 
 class Phase(enum.StrEnum):
@@ -115,12 +114,25 @@ def create(owner: User, *, title: str, message_id: int, plan: Schedule, audience
     """A mailing armed for its first firing; Invalid names the field that is wrong."""
     now = clock.now()
     _check_schedule(plan, now)
-    mailing = Mailing(owner_id=owner.id, **_checked(owner, title, message_id), **_columns(plan))
+    values = _checked(owner, title, message_id) | _columns(plan)
+    if twin := recent_twin(owner, values, now):
+        return twin
+    mailing = Mailing(owner_id=owner.id, **values)
     schedule.arm(mailing, now)
     db.session.add(mailing)
     db.session.flush()
     audiences.assign(mailing, audience)
     return mailing
+
+
+def recent_twin(owner: User, values: dict[str, Any], now: datetime) -> Mailing | None:
+    """The same mailing, made a moment ago: a form sent twice at once must not mail everybody twice.
+
+    The owner's row is the lock: on PostgreSQL neither of two transactions would see the other's new row.
+    """
+    db.session.execute(select(User.id).where(User.id == owner.id).with_for_update(key_share=True))
+    query = select(Mailing).filter_by(owner_id=owner.id, **values).where(Mailing.created_at > now - TWINS_WITHIN)
+    return db.session.scalars(query.order_by(Mailing.id)).first()
 
 
 def update(
@@ -135,7 +147,7 @@ def update(
         setattr(mailing, name, value)
     if plan != before:
         only_the_end = _columns(plan) | {"end_local": None} == _columns(before) | {"end_local": None}
-        rearm = schedule.rearm_after_end_change if only_the_end else schedule.arm
+        rearm = schedule.rearm_after_end_change if only_the_end else schedule.rearm
         rearm(mailing, now)
     db.session.flush()
     if audience is not None:
@@ -146,7 +158,7 @@ def update(
 def delete(mailing: Mailing) -> None:
     """With all its attempts; Refused while one is open. `mailing` is locked (`own(…, lock=True)`)."""
     if open_attempt(mailing):
-        raise Refused(_("This mailing is being sent now. Wait until it is through, then delete it."))
+        raise Refused(_("This mailing is being sent. Wait until it is through or stop it, then delete it."))
     db.session.execute(delete_rows(Mailing).where(Mailing.id == mailing.id))
 
 
@@ -166,15 +178,13 @@ def resume(mailing: Mailing) -> Mailing:
     return mailing
 
 
-@cache
-def zones() -> list[str]:
-    """The IANA zones that a form offers: named after places, and UTC."""
-    return ["UTC", *sorted(z for z in _all_zones() if "/" in z and not z.startswith("Etc/"))]
-
-
-@cache
-def _all_zones() -> set[str]:
-    return zoneinfo.available_timezones()
+def cancel(mailing: Mailing) -> Mailing:
+    """The attempt under way ends here: nothing more of it is sent, also not after a pause."""
+    attempt = open_attempt(mailing)
+    if attempt is None:
+        raise Refused(_("Nothing of this mailing is being sent."))
+    attempt.reason = attempt.reason or Reason.BY_OWNER
+    return mailing
 
 
 def _columns(plan: Schedule) -> dict[str, object]:
@@ -197,7 +207,7 @@ def _checked(owner: User, title: str, message_id: int) -> dict[str, object]:
 
 def _check_schedule(plan: Schedule, now: datetime) -> None:
     """Invalid beside the field of the form that is wrong."""
-    if plan.time_zone not in _all_zones():
+    if plan.time_zone not in zones.every():
         raise Invalid(_("There is no such time zone. Choose one from the list."), field="time_zone")
     wrong_year = _("The year must be between %(first)s and %(last)s.", first=YEARS[0], last=YEARS[-1])
     if plan.start_local.year not in YEARS:

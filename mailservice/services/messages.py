@@ -69,10 +69,16 @@ def update(message: Message, *, subject: str, body: str) -> Message:
     body = texts.many_lines(body, field="body", longest=LONGEST_BODY)
     texts.required(subject, field="subject")
     texts.required(body, field="body")
-    for problem in content.check(subject, body):
-        raise Invalid(problem.message, field=problem.field)
+    check_fields(subject, field="subject")
+    check_fields(body, field="body")
     message.subject, message.body = subject, body
     return message
+
+
+def check_fields(text: str, *, field: str) -> None:
+    """Invalid beside “subject” or “body” when its merge fields are not ours or its braces do not close."""
+    for problem in content.check(**{"subject": "", "body": "", field: text}):
+        raise Invalid(problem.message, field=field)
 
 
 def delete(message: Message) -> None:

@@ -79,6 +79,11 @@ def open_ids(mailing_id: int | None = None) -> set[int]:
     return set(db.session.scalars(query))
 
 
+def exists(mailing_id: int) -> bool:
+    """Whether there is such a mailing, anybody's."""
+    return db.session.scalar(select(Mailing.id).where(Mailing.id == mailing_id)) is not None
+
+
 class Due(NamedTuple):
     """A mailing that would be planned now."""
 

@@ -117,8 +117,21 @@ def upcoming(
     return list(islice(Schedule(start_local, time_zone, periodicity, end_local).firings(after=after), count))
 
 
+def rearm(mailing: Mailing, now: datetime) -> None:
+    """Sets the next firing of a changed schedule.
+
+    A mailing that has fired before fires next when its new schedule says so, never just because it was
+    changed; one that has not is as good as new.
+    """
+    if _next_free_number(mailing) == 0:
+        arm(mailing, now)
+        return
+    mailing.first_occurrence = _next_free_number(mailing)
+    _aim_after(mailing, now)
+
+
 def arm(mailing: Mailing, now: datetime) -> None:
-    """Sets the first firing of a new or changed schedule.
+    """Sets the first firing of a new schedule.
 
     A start that has passed (and an end that has not) makes the first firing due at once, however late.
     """

@@ -23,7 +23,7 @@ def one_line(text: str | None, *, field: str, longest: int) -> str:
         raise Invalid(_("Line breaks and control characters are not possible here."), field=field)
     if ENCODED_WORD.search(text):
         raise Invalid(_("A text of the form “=?…?=” is not possible here."), field=field)
-    return text
+    return text if _is_visible(text) else ""
 
 
 def many_lines(text: str | None, *, field: str, longest: int) -> str:
@@ -38,7 +38,7 @@ def many_lines(text: str | None, *, field: str, longest: int) -> str:
 
 def required(text: str, *, field: str) -> str:
     """`text`, unless it is blank: then Invalid."""
-    if not text.strip():
+    if not _is_visible(text):
         raise Invalid(_("This cannot be empty."), field=field)
     return text
 
@@ -57,6 +57,11 @@ def _check_length(text: str, field: str, longest: int) -> None:
             longest,
         )
         raise Invalid(message, field=field)
+
+
+def _is_visible(text: str) -> bool:
+    """Whether there is more than spaces and characters without a shape (a zero-width space, a joiner)."""
+    return any(not c.isspace() and unicodedata.category(c) != "Cf" for c in text)
 
 
 def _is_control(character: str) -> bool:

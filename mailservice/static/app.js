@@ -34,6 +34,28 @@ window.addEventListener("beforeunload", (event) => {
   if (unsaved) event.preventDefault();
 });
 
+// A form is sent once: a double click makes no second mailing. Its buttons rest until the answer comes.
+const resting = new Set();
+document.addEventListener("submit", (event) => {
+  const form = event.target;
+  if (event.defaultPrevented || form.method !== "post") return;
+  if (resting.has(form)) return event.preventDefault();
+  resting.add(form);
+  setTimeout(() => rest(form, true)); // only after the browser has noted which button it was
+});
+window.addEventListener("pageshow", () => {
+  for (const form of resting) rest(form, false);
+  resting.clear();
+});
+function rest(form, resting) {
+  for (const button of form.querySelectorAll("button:not([type=button])")) button.disabled = resting;
+}
+
+// The zone of a new account is that of its browser.
+for (const field of document.querySelectorAll("input[data-time-zone]")) {
+  field.value ||= Intl.DateTimeFormat().resolvedOptions().timeZone || "";
+}
+
 // The first field that needs another look.
 const wrong = document.querySelector("form .is-invalid");
 if (wrong) wrong.focus();

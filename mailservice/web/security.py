@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from flask import Flask, Response, current_app, request
+from flask import Flask, Response, current_app, request, session
 from flask_babel import lazy_gettext as _l
 from flask_login import current_user
 from sqlalchemy import select
@@ -60,6 +60,9 @@ def _add_headers(response: Response) -> Response:
     headers.setdefault("X-Content-Type-Options", "nosniff")
     headers.setdefault("Referrer-Policy", "same-origin")
     headers.setdefault("Cross-Origin-Opener-Policy", "same-origin")
+    # The cookie alone is asked: this page may say that the database is away.
+    if request.endpoint not in PUBLIC_ENDPOINTS and "_user_id" in session:
+        headers.setdefault("Cache-Control", "private, no-store")
     if current_app.config["SETTINGS"].https:
         headers.setdefault("Strict-Transport-Security", "max-age=31536000")
     return response

@@ -122,3 +122,14 @@ def open_the_letter(page: Page, service: dict[str, str]) -> None:
     page.goto(unsubscribe[0])
     main_button(page, "Send me no more letters")
     expect(page.get_by_role("main")).to_contain_text(re.compile("unsubscribed", re.IGNORECASE))
+
+
+def test_a_double_click_sends_a_form_once(page):
+    sent = []
+    page.on("request", lambda request: sent.append(request.url) if request.method == "POST" else None)
+    page.goto("/register")
+    page.fill("#email", "twice@example.org")
+    page.fill("#password", "a long enough password")
+    page.locator("main form button").evaluate("button => { button.click(); button.click(); }")
+    page.wait_for_selector("text=twice@example.org")
+    assert len(sent) == 1

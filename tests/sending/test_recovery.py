@@ -291,8 +291,7 @@ def test_a_journal_is_there_until_its_words_are_in_the_database(app, folder, mai
     with monkeypatch.context() as patch:
         broken = text("SELECT * FROM no_such")
         patch.setattr("mailservice.sending.ledger.free_batch", lambda connection, *_: connection.execute(broken))
-        with pytest.raises(Exception, match="no_such"):
-            recover(folder)
+        assert recover(folder) == 0
     assert journal.path.exists()
     assert states(mailing) == ["waiting"] * COUNT
     assert recover(folder) == 1
@@ -335,7 +334,7 @@ def test_the_rest_of_a_dead_senders_batch_obeys_a_stop(folder, mailing, mail_ser
 
 def test_a_worker_whose_drain_fails_leaves_its_journal_to_recovery(app, mailing, mail_server, monkeypatch, folder):
     with monkeypatch.context() as patch:
-        patch.setattr("mailservice.sending.run.Run._finish", lambda self: 1 / 0)
+        patch.setattr("mailservice.sending.keeping.Keeper.finish", lambda self: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             drains.drain(attempt_of(mailing).id)
     assert len(list(folder.iterdir())) == 1

@@ -1,3 +1,4 @@
+import threading
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -5,7 +6,7 @@ import pytest
 from mailservice import clock
 from mailservice.database import transaction
 from mailservice.errors import Invalid, NotFound, Refused
-from mailservice.models import Attempt, AttemptStatus, MailingStatus, Periodicity
+from mailservice.models import Attempt, AttemptStatus, Mailing, MailingStatus, Periodicity, User
 from mailservice.services import audiences, mailings
 from mailservice.services.mailings import Phase
 from mailservice.services.schedule import Schedule
@@ -225,3 +226,41 @@ def test_the_list_finds_by_title_and_subject_and_shows_the_last_attempt(owner):
         assert line.mailing.id == mailing.id
         assert (line.counts.sent, line.counts.failed, line.clients) == (5, 1, 1)
     assert mailings.search(owner, words="%").total == 0
+
+
+def test_one_mailing_comes_of_two_equal_ones_made_at_once(app, owner, anna):
+    message = factories.message(owner)
+    owner_id, values = owner.id, {"title": "Digest", "message_id": message.id, "plan": plan()}
+    barrier = threading.Barrier(4)
+    made = []
+
+    def make():
+        with app.app_context():
+            barrier.wait()
+            with transaction() as session:
+                person = session.get(User, owner_id)
+                made.append(mailings.create(person, audience=audiences.everyone(), **values).id)
+
+    threads = [threading.Thread(target=make) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(made) == 4
+    assert len(set(made)) == 1
+
+
+def test_an_equal_mailing_is_made_later_or_with_another_title(app, owner, anna):
+    message = factories.message(owner)
+
+    def make(title):
+        with transaction():
+            return mailings.create(
+                owner, title=title, message_id=message.id, plan=plan(), audience=audiences.everyone()
+            ).id
+
+    first = make("Digest")
+    assert make("Another") != first
+    with transaction() as session:
+        session.get(Mailing, first).created_at = clock.now() - mailings.TWINS_WITHIN
+    assert make("Digest") != first

@@ -50,3 +50,10 @@ def test_a_long_text_refuses_control_characters(text):
 )
 def test_a_search_is_never_an_error(typed, sought):
     assert texts.search_words(typed) == sought
+
+
+@pytest.mark.parametrize("text", ["\u200b", " \u200b\u200d ", "\ufeff"])
+def test_a_text_that_nobody_sees_is_empty(app, text):
+    assert texts.one_line(text, field="name", longest=10) == ""
+    with pytest.raises(Invalid):
+        texts.required(text, field="name")

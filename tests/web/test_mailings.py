@@ -195,7 +195,7 @@ def test_a_mailing_being_sent_is_not_deleted_but_may_be_changed(signed_in, owner
     mailing = factories.mailing(owner)
     open_attempt(mailing, waiting=2, sent=1)
     page = post(signed_in, f"/mailings/{mailing.id}/delete", follow_redirects=True)
-    assert "being sent now" in page.text
+    assert "This mailing is being sent." in page.text
     assert len(all_mailings()) == 1
     assert "holds from the next one on" in signed_in.get(f"/mailings/{mailing.id}/edit").text
 
@@ -252,3 +252,33 @@ def test_a_list_takes_any_address(signed_in, owner, query):
 
 def test_the_form_has_no_option_for_each_client(signed_in, fields):
     assert "anna@example.org" not in signed_in.get("/mailings/new").text
+
+
+def test_a_form_that_is_sent_twice_makes_one_mailing(signed_in, fields):
+    form = signed_in.get("/mailings/new").text
+    fields["form_key"] = re.search(r'name="form_key"[^>]*value="([^"]+)"', form)[1]
+    first = post(signed_in, "/mailings/new", fields)
+    again = post(signed_in, "/mailings/new", fields | {"title": "Sent again after a look back"})
+    assert first.location == again.location
+    assert len(all_mailings()) == 1
+
+
+def test_a_form_comes_back_with_its_key(signed_in, fields):
+    page = post(signed_in, "/mailings/new", fields | {"title": "", "form_key": "abc"})
+    assert re.search(r'name="form_key"[^>]*value="abc"', page.text)
+
+
+def test_a_form_whose_mailing_is_gone_makes_another(signed_in, fields):
+    fields["form_key"] = "abc"
+    post(signed_in, "/mailings/new", fields)
+    post(signed_in, f"/mailings/{all_mailings()[0].id}/delete")
+    assert post(signed_in, "/mailings/new", fields).status_code == 302
+    assert len(all_mailings()) == 1
+
+
+def test_a_held_attempt_is_not_called_under_way(signed_in, owner):
+    mailing = factories.mailing(owner, paused_at=clock.now())
+    open_attempt(mailing, waiting=3)
+    page = signed_in.get(f"/mailings/{mailing.id}").text
+    assert "Paused: 3 letters wait" in page
+    assert "Being sent now" not in page

@@ -97,3 +97,10 @@ def test_a_list_takes_any_page_and_search(signed_in, owner):
     factories.message(owner)
     for query in ("page=-1", "page=abc", "page=99999999999999999999", "q=%00", "q=%25_", "size=7"):
         assert signed_in.get(f"/messages?{query}").status_code == 200
+
+
+def test_all_that_is_wrong_is_said_at_once(signed_in):
+    page = post(signed_in, "/messages/new", {"subject": "{{ nonsense }}", "body": "{{ broken"})
+    assert page.status_code == 422
+    assert 'id="subject-error"' in page.text
+    assert 'id="body-error"' in page.text

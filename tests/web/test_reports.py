@@ -118,3 +118,11 @@ def test_the_enhanced_code_refines_and_the_code_decides(app):
     assert refusal(599, None) == "The mail server refused the letter"
     assert refusal(451, None) == "The mail server asks to come later"
     assert refusal(None, None) == ""
+
+
+def test_what_was_left_out_is_not_called_undelivered(signed_in, owner):
+    row = attempt(owner, {"sent": 1, "skipped": 1})
+    page = signed_in.get(f"/attempts/{row.id}").text
+    undelivered, _, left_out = page.partition("Left out")
+    assert 'title="skipped"' in left_out
+    assert 'title="skipped"' not in undelivered

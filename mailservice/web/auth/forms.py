@@ -19,6 +19,7 @@ class RegisterForm(Form):
         ],
     )
     password = PasswordField(_l("Password"), [DataRequired(), Length(max=passwords.LONGEST)])
+    time_zone = HiddenField()
 
     def validate_password(self, field: Field) -> None:
         checked(passwords.acceptable, email=self.email.data or "")(self, field)

@@ -27,8 +27,8 @@ def register():
     if form.validate_on_submit():
         with errors_beside(form):
             registration = _register(form)
-            kind = AccountLetter.CONFIRM if registration.is_new else AccountLetter.EXISTS
-            account_mail.ring(kind, registration.user.id)
+            user = registration.user
+            account_mail.ring(AccountLetter.EXISTS if user.is_confirmed else AccountLetter.CONFIRM, user.id)
         if not form.errors:
             return render_template("auth/letter_sent.html", email=form.email.data)
     return page("auth/register.html", form)
@@ -37,7 +37,7 @@ def register():
 def _register(form: forms.RegisterForm) -> accounts.Registration:
     values = {"email": form.email.data, "full_name": form.full_name.data or ""}
     password_hash = accounts.check_registration(password=form.password.data, **values)
-    zone = current_app.config["SETTINGS"].default_time_zone
+    zone = accounts.known_zone(form.time_zone.data) or current_app.config["SETTINGS"].default_time_zone
     with transaction():
         return accounts.register(password_hash=password_hash, language=str(get_locale()), time_zone=zone, **values)
 
@@ -77,7 +77,13 @@ def sign_out():
         session["_remember"] = session_cookie
     if spoken:
         session["language"] = spoken
-    return redirect(url_for("home.index"))
+    response = redirect(url_for("home.index"))
+    config = current_app.config
+    # Flask-Login deletes its cookie without Secure, which browsers ignore for one named __Host-.
+    response.delete_cookie(
+        config["REMEMBER_COOKIE_NAME"], secure=config["REMEMBER_COOKIE_SECURE"], httponly=True, samesite="Lax"
+    )
+    return response
 
 
 @blueprint.post("/language")

@@ -9,6 +9,7 @@ from flask_babel import lazy_gettext as _l
 from wtforms import (
     DateField,
     Field,
+    HiddenField,
     RadioField,
     SelectField,
     SelectMultipleField,
@@ -23,6 +24,7 @@ from mailservice.services import audiences, messages
 from mailservice.services.audiences import Audience
 from mailservice.services.schedule import Schedule
 from mailservice.web.forms import Form
+from mailservice.web.mailings import made
 from mailservice.web.mailings.words import PERIODICITIES
 
 REQUIRED = DataRequired(_l("This cannot be empty."))
@@ -44,6 +46,7 @@ class MailingForm(Form):
     audience = RadioField(_l("Clients"))
     pasted = TextAreaField(_l("Addresses, one a line"))
     find_words = StringField(_l("Find clients by address or name"))
+    form_key = HiddenField()
     ticked = SelectMultipleField(coerce=int, validate_choice=False)
 
     def validate_message_id(self, field: Field) -> None:
@@ -68,6 +71,7 @@ class MailingForm(Form):
         self.message_id.data = message_id or NO_MESSAGE
         self.time_zone.data = owner.time_zone
         self.audience.data = ALL
+        self.form_key.data = made.new_key()
 
     def start_edit(self, mailing: Mailing) -> None:
         """What stands in the form of an existing mailing; a small audience as text, to be edited."""

@@ -15,11 +15,12 @@ from mailservice.database import transaction
 from mailservice.errors import Refused
 from mailservice.models import Mailing
 from mailservice.queues import Job, enqueue
-from mailservice.services import audiences, mailings, messages, reports, schedule, texts
+from mailservice.services import audiences, mailings, messages, reports, schedule, texts, zones
 from mailservice.services.audiences import Audience
 from mailservice.services.counting import counts_of
 from mailservice.services.mailings import Phase
-from mailservice.web import forms, paging
+from mailservice.web import filters, forms, paging
+from mailservice.web.mailings import made
 from mailservice.web.mailings import words as say
 from mailservice.web.mailings.forms import MailingForm
 
@@ -51,6 +52,8 @@ def new() -> ResponseReturnValue:
     form.offer(current_user)
     if not form.is_submitted():
         form.start_new(current_user, request.args.get("message", type=int))
+    elif made_before := made.by(form.form_key.data):
+        return redirect(url_for(".show", mailing_id=made_before))
     elif _wants_to_find(form):
         form.collect_ticked(current_user)
     elif form.validate():
@@ -59,8 +62,8 @@ def new() -> ResponseReturnValue:
             mailing = mailings.create(current_user, audience=audience, **_values(form))
         if not form.errors:
             enqueue(Job.TICK)
-            due = mailing.next_at is not None and mailing.next_at <= clock.now()
-            flash(_("The mailing is saved and begins now.") if due else _("The mailing is saved."))
+            made.remember(form.form_key.data, mailing.id)
+            flash(_what_follows(mailing))
             return redirect(url_for(".show", mailing_id=mailing.id))
     return _form_page(form, None)
 
@@ -80,7 +83,7 @@ def edit(mailing_id: int) -> ResponseReturnValue:
             mailings.update(mailing, current_user, audience=form.chosen(current_user), **_values(form))
         if not form.errors:
             enqueue(Job.TICK)
-            flash(_("The mailing is saved."))
+            flash(_what_follows(mailing))
             return redirect(url_for(".show", mailing_id=mailing_id))
     return _form_page(form, mailing)
 
@@ -129,6 +132,18 @@ def pause(mailing_id: int) -> ResponseReturnValue:
     return redirect(url_for(".show", mailing_id=mailing_id))
 
 
+@blueprint.post("/<int:mailing_id>/cancel")
+def cancel(mailing_id: int) -> ResponseReturnValue:
+    try:
+        with transaction():
+            mailing = mailings.cancel(mailings.own(current_user, mailing_id, lock=True))
+        enqueue(Job.TICK)
+        flash(_("The rest of “%(title)s” will not be sent.", title=mailing.title))
+    except Refused as error:
+        flash(error.message, "error")
+    return redirect(url_for(".show", mailing_id=mailing_id))
+
+
 @blueprint.post("/<int:mailing_id>/resume")
 def resume(mailing_id: int) -> ResponseReturnValue:
     with transaction():
@@ -136,6 +151,15 @@ def resume(mailing_id: int) -> ResponseReturnValue:
     enqueue(Job.TICK)
     flash(_("“%(title)s” goes on.", title=mailing.title))
     return redirect(url_for(".show", mailing_id=mailing_id))
+
+
+def _what_follows(mailing: Mailing) -> str:
+    """What was done and, above all, when letters go out because of it."""
+    if mailing.next_at is None or mailing.paused_at or mailing.disabled_at:
+        return _("The mailing is saved.")
+    if mailing.next_at <= clock.now():
+        return _("The mailing is saved and begins now.")
+    return _("The mailing is saved. It goes out next on %(moment)s.", moment=filters.moment(mailing.next_at))
 
 
 def _wants_to_find(form: MailingForm) -> bool:
@@ -159,6 +183,6 @@ def _form_page(form: MailingForm, mailing: Mailing | None) -> ResponseReturnValu
         now_chosen=audiences.count(mailing) if mailing else 0,
         found=audiences.find(current_user, words) if _wants_to_find(form) or form.ticked.data else [],
         most=audiences.MATCHES,
-        zones=mailings.zones(),
+        zones=zones.offered(),
         has_messages=bool(messages.choices(current_user)),
     )

@@ -90,6 +90,11 @@ def reason(value: Reason | None) -> str:
     return str(REASONS[value]) if value else ""
 
 
+def is_the_servers(value: Reason | None) -> bool:
+    """Whether the server's reply says why: not where it only happens to be the last one heard."""
+    return value in (None, Reason.REFUSED, Reason.SENDER_REFUSED, Reason.TOO_BIG, Reason.STALE)
+
+
 def refusal(code: int | None, enhanced: str | None) -> str:
     """What the server's codes mean; empty when they say nothing (RFC 5321, RFC 3463)."""
     if enhanced:

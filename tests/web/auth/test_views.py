@@ -203,3 +203,33 @@ def test_nonsense_never_breaks_a_form(browser, url, value):
     page = post(browser, url, dict.fromkeys(names, value))
     assert page.status_code in {200, 400, 413, 422}
     assert '<script>"' not in page.text
+
+
+def test_who_registers_again_before_confirming_gets_the_link_again(browser):
+    post(browser, "/register", NEW)
+    post(browser, "/register", NEW)
+    user = db.session.scalars(select(User)).one()
+    assert rung() == [("confirm", user.id)] * 2
+
+
+@pytest.mark.parametrize(
+    ("said", "kept"),
+    [
+        ("Asia/Tokyo", "Asia/Tokyo"),
+        ("", "Europe/Moscow"),
+        ("Mars/Base", "Europe/Moscow"),
+        ("../x\x00", "Europe/Moscow"),
+    ],
+)
+def test_a_new_account_has_the_zone_of_its_browser(app, browser, said, kept):
+    default = app.config["SETTINGS"].default_time_zone
+    assert "data-time-zone" in browser.get("/register").text
+    assert post(browser, "/register", NEW | {"time_zone": said}).status_code == 200
+    assert db.session.scalars(select(User.time_zone)).one() == (default if kept == "Europe/Moscow" else kept)
+
+
+@pytest.mark.parametrize("url", ["/mailings/1/delete", "/sign-out", "/language", "/no/such/page"])
+def test_after_signing_in_one_never_lands_on_what_takes_only_forms(browser, url):
+    factories.user(email="anna@example.org")
+    data = {"email": "anna@example.org", "password": PASSWORD, "next": url}
+    assert post(browser, "/sign-in", data).location == "/"

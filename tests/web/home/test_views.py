@@ -1,6 +1,6 @@
 from mailservice import clock
 from mailservice.database import transaction
-from mailservice.models import Attempt, AttemptStatus
+from mailservice.models import Attempt, AttemptStatus, Reason
 from tests import factories
 
 
@@ -50,3 +50,30 @@ def test_each_page_keeps_to_the_strict_policy(browser):
         assert "style=" not in page.text
         assert "<style" not in page.text
         assert "onclick" not in page.text
+
+
+def test_trouble_says_why_and_the_servers_reply_only_where_that_is_why(browser):
+    owner = factories.user()
+    for occurrence, (reason, reply) in enumerate(((Reason.BY_OWNER, "451 later"), (Reason.REFUSED, "554 no more"))):
+        mailing = factories.mailing(owner)
+        with transaction() as session:
+            session.add(
+                Attempt(
+                    mailing_id=mailing.id,
+                    owner_id=owner.id,
+                    occurrence=occurrence,
+                    due_at=clock.now(),
+                    status=AttemptStatus.CANCELLED,
+                    succeeded=False,
+                    reason=reason,
+                    cancelled=1,
+                    audience=1,
+                    server_reply=reply,
+                )
+            )
+    factories.sign_in(browser, owner)
+    page = browser.get("/").text
+    assert "stopped by you" in page
+    assert "the mail server refused one letter after another" in page
+    assert "451 later" not in page
+    assert "554 no more" in page

@@ -1,0 +1,186 @@
+"""The keeper of a run: the batches in its hands, what is claimed and committed, and the word that letters may go."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import Future, wait
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy.exc import DBAPIError
+
+from mailservice import clock
+from mailservice.models import Reason
+from mailservice.sending import books
+from mailservice.sending.batches import Waiting
+from mailservice.sending.books import Committed, Part
+from mailservice.sending.hold import Hold
+from mailservice.sending.journal import Journal
+from mailservice.sending.permission import Verdict
+
+if TYPE_CHECKING:
+    from mailservice.sending.sender import Claiming, Sender
+
+log = logging.getLogger(__name__)
+COMMIT_EVERY = 0.4  # seconds; permission is asked as often
+PERMISSION_LASTS = 1.0  # seconds
+COMMIT_MOST = 2_000  # results
+LOW_WATER = 300  # letters at hand below which the next batch is claimed
+LOOK_EVERY = 0.05  # seconds, while there is nothing to do but wait
+DATABASE_WAITS = (0.1, 0.5, 1, 2, 4, 8)  # seconds between the last tries to commit
+
+
+class Keeper:
+    """`halted` says why the sender must not go on with this attempt now; empty while all is well."""
+
+    def __init__(self, sender: Sender, attempt_id: int):
+        self.sender = sender
+        self.attempt_id = attempt_id
+        self.halted = ""
+        self.queue: deque[tuple[Hold, Waiting]] = deque()  # letters that may be tried now
+        self.left_out: dict[int, Reason] = {}  # deliveries that by now must not be sent to
+        self.done = 0  # results in the ledger
+        self._holds: dict[int, Hold] = {}  # by the batch's number
+        self._lost_holds: list[Hold] = []
+        self._claiming: Claiming | None = None
+        self._committing: Future[Committed] | None = None
+        self._parts: list[Part] = []  # of the commit under way
+        self._permitted_at = float("-inf")  # when permission was last given, on the steady clock
+        self._dry = False  # no batch was free when last asked
+        self._committed_at = clock.steady()
+
+    @property
+    def is_exhausted(self) -> bool:
+        return self._dry and not self.queue
+
+    def halt(self, why: str) -> None:
+        if not self.halted:
+            log.warning("Attempt %d halts: %s", self.attempt_id, why)
+            self.halted = why
+
+    def try_database(self, act: Callable[[], None]) -> None:
+        try:
+            act()
+        except DBAPIError as error:
+            self.halt(f"the database is away: {error.orig}")
+
+    def claim_more(self) -> None:
+        """Sees to it that the next batch is on its way before this one is through."""
+        if self._claiming is None:
+            if len(self.queue) < LOW_WATER and not self._dry and not self.halted:
+                try:
+                    self._claiming = self.sender.claim(self.attempt_id)
+                except OSError as error:
+                    self.halt(f"the journal cannot be written: {error}")
+        elif self._claiming.future.done():
+            self._take_claim()
+
+    def _take_claim(self) -> None:
+        claiming, self._claiming = self._claiming, None
+        assert claiming is not None
+        try:
+            claim = claiming.future.result()
+        except DBAPIError as error:
+            claiming.journal.close(keep=True)  # who knows whether the claim was made
+            self.halt(f"the database is away: {error.orig}")
+            return
+        if claim is None:
+            claiming.journal.close()
+            self._dry = True
+            return
+        self._permitted_at = max(self._permitted_at, claiming.at)
+        hold = Hold(claim, claiming.journal, leased_at=claiming.at)
+        self._holds[claim.number] = hold
+        self.queue.extend((hold, waiting) for waiting in claim.waiting)
+
+    def await_letters(self, pulse: Callable[[], bool]) -> None:
+        """Waits for letters, and for the word that they may go; the pulse goes on meanwhile."""
+        self.claim_more()
+        while not self.halted and self._is_waiting():
+            under_way: list[Future[Any]] = [self._committing] if self._committing else []
+            under_way += [self._claiming.future] if self._claiming else []
+            wait(under_way, timeout=LOOK_EVERY) if under_way else time.sleep(LOOK_EVERY)
+            pulse()
+
+    def _is_waiting(self) -> bool:
+        if self.queue:
+            return not self.is_permitted()
+        return self._claiming is not None
+
+    def is_permitted(self) -> bool:
+        """Whether the last word that letters may go is fresh; a slow database makes us wait, not go on."""
+        return clock.steady() - self._permitted_at < PERMISSION_LASTS
+
+    def open_journals(self) -> list[Journal]:
+        holds = [*self._holds.values(), *self._lost_holds]
+        return [hold.journal for hold in holds] + ([self._claiming.journal] if self._claiming else [])
+
+    def look(self) -> None:
+        """Takes what has come back of claims and commits, and asks for more letters in time."""
+        self.claim_more()
+        if self._committing and self._committing.done():
+            self.try_database(self._take_commit)
+
+    def turn(self) -> None:
+        """What is known goes into the ledger from time to time, and whether we may go on is asked."""
+        self.look()
+        if self._committing is None:
+            pending = sum(hold.pending for hold in self._holds.values())
+            if self._holds and (pending >= COMMIT_MOST or clock.steady() - self._committed_at >= COMMIT_EVERY):
+                self._commit(last=False)
+
+    def _commit(self, *, last: bool) -> None:
+        parts = [hold.part(last=last) for hold in self._holds.values()]
+        self._committing = self.sender.books.submit(books.commit, self.attempt_id, parts)
+        self._committed_at = clock.steady()
+        self._parts = parts
+
+    def _take_commit(self) -> None:
+        """Raises DBAPIError when it failed; then everything waits for the next commit."""
+        committing, self._committing = self._committing, None
+        assert committing is not None
+        try:
+            found = committing.result()
+        except DBAPIError:
+            for hold in self._holds.values():
+                hold.not_committed()
+            raise
+        self.left_out.update(found.left_out)
+        for part in self._parts:
+            number = part.claim.number
+            hold = self._holds[number]
+            if number in found.fenced:
+                log.error("Batch %d of attempt %d was taken from us", number, self.attempt_id)
+                del self._holds[number]
+                hold.lose()  # what we know of it is left to whoever judges it
+                self._lost_holds.append(hold)
+                continue
+            self.done += hold.committed()
+            hold.renewed(found.at)
+            if part.is_through or part.give_back:
+                hold.journal.close()
+                del self._holds[number]
+        if found.permission.verdict is Verdict.GO:
+            self._permitted_at = max(self._permitted_at, found.at)
+        else:
+            self.halt(f"{found.permission.verdict.value}, {found.permission.reason or 'closed'}")
+
+    def finish(self) -> None:
+        """Everything known goes into the ledger, and what is left of the batches is given back."""
+        if self._claiming:
+            wait([self._claiming.future])
+            self._take_claim()
+        for pause in (*DATABASE_WAITS, None):
+            try:
+                if self._committing:
+                    self._take_commit()
+                if self._holds:
+                    self._commit(last=True)
+                    self._take_commit()
+                return
+            except DBAPIError:
+                if pause is None:
+                    raise
+                time.sleep(pause)
