@@ -26,6 +26,9 @@ RAIL = (
 )
 
 
+MOMENT = "d MMM y, HH:mm"
+
+
 def init_app(app: Flask) -> None:
     app.jinja_env.filters.update(
         moment=moment,
@@ -45,9 +48,14 @@ def moment(value: datetime | None, *, zone: bool = True) -> str:
     """Date and time where the person is, with the zone named; a dash when there is none."""
     if value is None:
         return "–"
-    text = escape(format_datetime(value, "d MMM y, HH:mm"))
+    text = escape(format_datetime(value, MOMENT))
     name = Markup(' <span class="sub">{}</span>').format(zone_word()) if zone else ""
     return Markup('<time class="text-nowrap" datetime="{}">{}</time>{}').format(value.isoformat(), text, name)
+
+
+def moment_text(value: datetime) -> str:
+    """The same as plain words."""
+    return f"{format_datetime(value, MOMENT)} ({zone_word()})"
 
 
 def day(value: datetime | None) -> str:

@@ -282,3 +282,30 @@ def test_a_held_attempt_is_not_called_under_way(signed_in, owner):
     page = signed_in.get(f"/mailings/{mailing.id}").text
     assert "Paused: 3 letters wait" in page
     assert "Being sent now" not in page
+
+
+def test_a_changed_mailing_says_when_it_goes_out_next_in_plain_words(signed_in, owner):
+    mailing = factories.mailing(owner)
+    edit = f"/mailings/{mailing.id}/edit"
+    fields = {
+        "title": "Renamed",
+        "message_id": mailing.message_id,
+        "start_date": mailing.start_local.strftime("%Y-%m-%d"),
+        "start_time": mailing.start_local.strftime("%H:%M"),
+        "time_zone": "UTC",
+        "periodicity": "daily",
+        "audience": "keep",
+    }
+    page = post(signed_in, edit, fields, follow_redirects=True)
+    assert "It goes out next on " in page.text
+    assert "&lt;time" not in page.text
+
+
+def test_an_attempt_is_stopped_from_the_mailings_page(signed_in, owner):
+    mailing = factories.mailing(owner)
+    open_attempt(mailing, waiting=2, sent=1)
+    assert "Stop this attempt" in signed_in.get(f"/mailings/{mailing.id}").text
+    page = post(signed_in, f"/mailings/{mailing.id}/cancel", follow_redirects=True)
+    assert "will not be sent" in page.text
+    again = post(signed_in, f"/mailings/{factories.mailing(owner).id}/cancel", follow_redirects=True)
+    assert "Nothing of this mailing is being sent." in again.text

@@ -159,7 +159,7 @@ def _what_follows(mailing: Mailing) -> str:
         return _("The mailing is saved.")
     if mailing.next_at <= clock.now():
         return _("The mailing is saved and begins now.")
-    return _("The mailing is saved. It goes out next on %(moment)s.", moment=filters.moment(mailing.next_at))
+    return _("The mailing is saved. It goes out next on %(moment)s.", moment=filters.moment_text(mailing.next_at))
 
 
 def _wants_to_find(form: MailingForm) -> bool:
