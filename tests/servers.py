@@ -102,16 +102,24 @@ def new_database(server_url: str) -> str:
 def valkey() -> Iterator[str]:
     """The URL of a fresh Valkey on a unix socket; the server stops at the end."""
     folder = Path(tempfile.mkdtemp(prefix="mailservice-redis-"))
-    path = folder / "redis.sock"
-    options = ["--port", "0", "--unixsocket", str(path), "--dir", str(folder), "--save", ""]
+    try:
+        with valkey_at(folder / "redis.sock"):
+            yield f"unix://{folder / 'redis.sock'}"
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def valkey_at(path: Path) -> Iterator[None]:
+    """A fresh Valkey on this socket, as long as the context lasts."""
+    options = ["--port", "0", "--unixsocket", str(path), "--dir", str(path.parent), "--save", ""]
     process = subprocess.Popen([get_binary_path(), *options], stdout=subprocess.DEVNULL, preexec_fn=die_with_parent)
     try:
         wait_until(lambda: answers(f"unix://{path}"), what="an answer of Valkey")
-        yield f"unix://{path}"
+        yield
     finally:
         process.terminate()
         process.wait(10)
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def answers(url: str) -> bool:

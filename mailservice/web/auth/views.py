@@ -27,11 +27,20 @@ def register():
     if form.validate_on_submit():
         with errors_beside(form):
             registration = _register(form)
-            user = registration.user
-            account_mail.ring(AccountLetter.EXISTS if user.is_confirmed else AccountLetter.CONFIRM, user.id)
+            account_mail.ring(_letter_for(registration), registration.user.id)
         if not form.errors:
             return render_template("auth/letter_sent.html", email=form.email.data)
     return page("auth/register.html", form)
+
+
+def _letter_for(registration: accounts.Registration) -> AccountLetter:
+    """Who registers again before confirming chooses the password anew by letter, which proves the address.
+
+    The password that stands there may be a stranger's, who was quicker with this address.
+    """
+    if registration.is_new:
+        return AccountLetter.CONFIRM
+    return AccountLetter.EXISTS if registration.user.is_confirmed else AccountLetter.RESET
 
 
 def _register(form: forms.RegisterForm) -> accounts.Registration:

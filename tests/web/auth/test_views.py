@@ -205,11 +205,11 @@ def test_nonsense_never_breaks_a_form(browser, url, value):
     assert '<script>"' not in page.text
 
 
-def test_who_registers_again_before_confirming_gets_the_link_again(browser):
+def test_who_registers_again_before_confirming_chooses_the_password_by_letter(browser):
     post(browser, "/register", NEW)
     post(browser, "/register", NEW)
     user = db.session.scalars(select(User)).one()
-    assert rung() == [("confirm", user.id)] * 2
+    assert rung() == [("confirm", user.id), ("reset", user.id)]
 
 
 @pytest.mark.parametrize(
