@@ -8,7 +8,7 @@ VENV := .venv
 TESTERS ?= 3
 BIN := $(VENV)/bin
 
-.PHONY: run test lint audit translations venv runtime development
+.PHONY: bench run test lint audit translations venv runtime development
 .DEFAULT_GOAL := run
 
 run: runtime
@@ -58,3 +58,7 @@ venv:
 .PHONY: screenshots
 screenshots: development
 	@$(BIN)/python -m docs.screenshots
+
+# make bench SINK=path/to/sink.c: how fast one sender is, into a sink that does nothing else.
+bench: development
+	@$(BIN)/python -m benchmarks.engine --sink $(SINK)

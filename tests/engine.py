@@ -29,6 +29,7 @@ def due_mailing(owner: User, emails: list[str], **values: object) -> Mailing:
             connection.execute(insert(Client), rows)
         chosen = select(literal(mailing_id), Client.id, literal(owner_id)).where(Client.email.in_(emails))
         connection.execute(insert(mailing_clients).from_select(["mailing_id", "client_id", "owner_id"], chosen))
+    db.session.rollback()  # what the session has begun to read is from before these rows
     return mailing
 
 

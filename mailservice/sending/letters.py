@@ -153,7 +153,7 @@ class LetterPress:
         return Letter(to.delivery_id, self.sender, address, content)
 
     def _subject_line(self, values: Values) -> bytes:
-        return header_text("Subject", _one_line(fields.fill(self._subject, values))[:LONGEST_SUBJECT])
+        return header_text("Subject", _one_line(fields.fill(self._subject, values))[:LONGEST_SUBJECT].strip())
 
     def _date_of(self, second: int) -> str:
         if self._date[0] != second:

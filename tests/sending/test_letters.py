@@ -18,7 +18,16 @@ from mailservice.models import AttemptStatus, Reason
 from mailservice.sending import fields, settling
 from mailservice.sending.content import compile_content
 from mailservice.sending.fields import FieldError, Values
-from mailservice.sending.letters import BadLetter, Identity, LetterPress, Recipient, check, envelope_address, preview
+from mailservice.sending.letters import (
+    LONGEST_SUBJECT,
+    BadLetter,
+    Identity,
+    LetterPress,
+    Recipient,
+    check,
+    envelope_address,
+    preview,
+)
 from mailservice.sending.unsubscribe_token import key, token
 from tests import factories
 from tests.engine import attempt_of, due_mailing, run_senders
@@ -120,7 +129,7 @@ def test_any_letter_is_the_one_built_the_slow_way(subject, body, full_name, comm
 
     assert names_of_headers(message) == HEADERS
     raw = message_from_bytes(content)
-    assert words(raw["Subject"]) == one_line(fields.fill(parts.subject, values))
+    assert words(raw["Subject"]) == one_line(fields.fill(parts.subject, values))[:LONGEST_SUBJECT].strip()
     display, _, address = words(raw["To"]).rpartition(" ") if one_line(full_name) else ("", "", f"<{raw['To']}>")
     assert unquoted(display) == one_line(full_name)
     assert address == "<boris@example.org>"
@@ -324,3 +333,12 @@ def test_words_that_the_machinery_uses_are_only_words():
 def test_the_unsubscribe_link_has_no_place_in_a_subject():
     assert [problem.field for problem in check("{{ unsubscribe_url }}", "")] == ["subject"]
     assert [problem.field for problem in check("{{ nobody }}", "{{ nobody }}")] == ["subject", "body"]
+
+
+def test_answers_go_to_the_owner_and_to_nobody_else(app):
+    letters = LetterPress("Hello", "Text", IDENTITY._replace(reply_to=("Анна, «Зерно»", "anna@example.org")))
+    content = letters.letter(Recipient(1, "a@example.org", "a@example.org", "", ""), at=AT).content
+    message = message_from_bytes(content, policy=policy.default)
+    assert [(a.display_name, a.addr_spec) for a in message["Reply-To"].addresses] == [
+        ("Анна, «Зерно»", "anna@example.org")
+    ]
