@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
 from itertools import count as count_from
-from itertools import islice
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import func, select
@@ -102,19 +101,6 @@ class Schedule:
 
 def of(mailing: Mailing) -> Schedule:
     return Schedule(mailing.start_local, mailing.time_zone, mailing.periodicity, mailing.end_local)
-
-
-def upcoming(
-    start_local: datetime,
-    time_zone: str,
-    periodicity: Periodicity,
-    end_local: datetime | None,
-    *,
-    after: datetime,
-    count: int,
-) -> list[datetime]:
-    """The next `count` firings after a moment: what a form shows before anything is saved."""
-    return list(islice(Schedule(start_local, time_zone, periodicity, end_local).firings(after=after), count))
 
 
 def rearm(mailing: Mailing, now: datetime) -> None:

@@ -200,7 +200,7 @@ def test_the_calendar_has_an_end_and_reaching_it_is_no_error():
 
 def test_a_form_shows_what_will_come():
     asked = (datetime(2024, 1, 31, 10), "Europe/Berlin", MONTHLY, datetime(2024, 4, 30, 10))
-    found = schedule.upcoming(*asked, after=datetime(2024, 1, 1, tzinfo=UTC), count=5)
+    found = list(islice(schedule.Schedule(*asked).firings(after=datetime(2024, 1, 1, tzinfo=UTC)), 5))
     assert [f"{moment:%m-%d %H:%M}" for moment in found] == ["01-31 09:00", "02-29 09:00", "03-31 08:00"]
 
 
