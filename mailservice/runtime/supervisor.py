@@ -23,8 +23,8 @@ from honcho.process import Popen, Process
 
 from mailservice.runtime import processes
 
-GRACE = 7.5  # seconds from SIGTERM to SIGKILL
-GRACE_OF_LAST = 1.5  # the same for those that are stopped last
+GRACE = 6.0  # seconds from SIGTERM to SIGKILL
+GRACE_OF_LAST = 1.0  # the same for those that are stopped last
 STEADY = 30.0  # seconds after which a process counts as well started
 LONGEST_PAUSE = 15.0  # seconds between two starts of a process that keeps ending
 GIVE_UP_AFTER = 3  # starts of a process that everything waits for

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 PULSE = 0.2  # seconds
-PATIENCE_AT_STOP = 5.0  # seconds that answers on their way are waited for when the process must end
+PATIENCE_AT_STOP = 4.0  # seconds that answers on their way are waited for when the process must end
 REFUSALS_IN_A_ROW = 5
 LOST_IN_A_ROW = 3
 
