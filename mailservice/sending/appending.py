@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from contextlib import closing
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
-from mailservice.sending.entries import Entry
+from mailservice.sending.entries import Entry, moment
 
 COLUMNS = "delivery_id, attempt_id, round, state, reason, code, enhanced, reply, tried_at, not_before"
 COPY = f"COPY results ({COLUMNS}) FROM STDIN"
@@ -35,11 +36,15 @@ def append(connection: Connection, entries: Iterable[Entry]) -> None:
 
 
 def _copy_line(e: Entry) -> str:
-    reply = NULL if e.reply is None else e.reply.translate(ESCAPES)
+    attempt_id, _, delivery_id, round_, state, tried_at, code, enhanced, reply, reason, not_before, _ = e
+    if reply is None:
+        reply = NULL
+    elif "\\" in reply or not reply.isprintable():
+        reply = reply.translate(ESCAPES)
     return (
-        f"{e.delivery_id}\t{e.attempt_id}\t{e.round}\t{e.state.value}\t{e.reason.value if e.reason else NULL}"
-        f"\t{NULL if e.code is None else e.code}\t{e.enhanced or NULL}\t{reply}\t{e.tried_at.isoformat()}"
-        f"\t{e.not_before.isoformat() if e.not_before else NULL}\n"
+        f"{delivery_id}\t{attempt_id}\t{round_}\t{state.value}\t{reason.value if reason else NULL}"
+        f"\t{NULL if code is None else code}\t{enhanced or NULL}\t{reply}\t{moment(tried_at)}"
+        f"\t{moment(not_before) if not_before else NULL}\n"
     )
 
 
@@ -60,6 +65,7 @@ def _sqlite_row(e: Entry) -> tuple[Any, ...]:
     )
 
 
+@lru_cache(maxsize=64)
 def _sqlite_moment(moment: datetime) -> str:
     """As SQLAlchemy keeps a DateTime in SQLite: UTC without a zone, always with microseconds."""
     return moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S.%f")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from mailservice import clock
 from mailservice.models import Reason, State
 from mailservice.sending.batches import Claim, Waiting
 from mailservice.sending.books import Part
@@ -21,18 +20,15 @@ class Hold:
         self.left = len(claim.waiting)  # letters without a result
         self.in_flight = 0
         self.is_lost = False  # taken from us: others judge, by our journal
-        self._lease_until = leased_at + claim.lease.total_seconds()
+        self.lease_until = leased_at + claim.lease.total_seconds()  # nothing is begun after it
         self._begun: set[int] = set()
         self._pending: list[Entry] = []
         self._under_way: list[Entry] = []  # in a commit that has not come back
         self._has_deferred = False
 
-    def may_begin(self) -> bool:
-        return clock.steady() < self._lease_until
-
     def renewed(self, at: float) -> None:
         """A commit has come back: it raised the fence, so that it cannot be made twice."""
-        self._lease_until = at + self.claim.lease.total_seconds()
+        self.lease_until = at + self.claim.lease.total_seconds()
         self.claim = self.claim._replace(fence=self.claim.fence + 1)
 
     def landed(self) -> None:

@@ -59,7 +59,7 @@ class Journal:
         try:
             _make_room(self._file, ROOM)
             self._map = mmap.mmap(self._file, ROOM)
-            self._used = 0
+            self._used, self._room = 0, ROOM
             self._append(json.dumps({"boot": boot_id()}))
             draft.rename(self.path)
         except BaseException:
@@ -94,10 +94,11 @@ class Journal:
             raise OSError(f"the journal {self.path.name} is closed")
         line = text.encode()
         end = self._used + len(line)
-        if end >= len(self._map):
-            room = max(2 * len(self._map), end + ROOM)
+        if end >= self._room:
+            room = max(2 * self._room, end + ROOM)
             _make_room(self._file, room)
             self._map.resize(room)
+            self._room = room
         self._map[self._used : end] = line
         self._map[end] = NEWLINE  # last: a line without it was cut short by death
         self._used = end + 1

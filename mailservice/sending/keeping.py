@@ -27,7 +27,9 @@ log = logging.getLogger(__name__)
 COMMIT_EVERY = 0.4  # seconds; permission is asked as often
 PERMISSION_LASTS = 1.0  # seconds
 COMMIT_MOST = 2_000  # results
-LOW_WATER = 300  # letters at hand below which the next batch is claimed
+LOW_WATER = 300  # letters at hand below which the next batch is claimed, at least
+RESERVE = 0.3  # seconds that the letters at hand should last: longer than a commit takes
+MOST_AT_HAND = 5_000  # letters
 LOOK_EVERY = 0.05  # seconds, while there is nothing to do but wait
 DATABASE_WAITS = (0.1, 0.5, 1, 2, 4, 8)  # seconds between the last tries to commit
 
@@ -47,7 +49,9 @@ class Keeper:
         self._claiming: Claiming | None = None
         self._committing: Future[Committed] | None = None
         self._parts: list[Part] = []  # of the commit under way
-        self._permitted_at = float("-inf")  # when permission was last given, on the steady clock
+        self.permitted_until = float("-inf")  # how far the last word that letters may go reaches, on the steady clock
+        self.has_news = False  # a claim or a commit has come back
+        self.low_water = LOW_WATER  # letters at hand below which more are asked for
         self._dry = False  # no batch was free when last asked
         self._committed_at = clock.steady()
 
@@ -69,9 +73,10 @@ class Keeper:
     def claim_more(self) -> None:
         """Sees to it that the next batch is on its way before this one is through."""
         if self._claiming is None:
-            if len(self.queue) < LOW_WATER and not self._dry and not self.halted:
+            if len(self.queue) < self.low_water and not self._dry and not self.halted:
                 try:
                     self._claiming = self.sender.claim(self.attempt_id)
+                    self._claiming.future.add_done_callback(self._bring_news)
                 except OSError as error:
                     self.halt(f"the journal cannot be written: {error}")
         elif self._claiming.future.done():
@@ -90,7 +95,7 @@ class Keeper:
             claiming.journal.close()
             self._dry = True
             return
-        self._permitted_at = max(self._permitted_at, claiming.at)
+        self._permit(claiming.at)
         hold = Hold(claim, claiming.journal, leased_at=claiming.at)
         self._holds[claim.number] = hold
         self.queue.extend((hold, waiting) for waiting in claim.waiting)
@@ -111,7 +116,13 @@ class Keeper:
 
     def is_permitted(self) -> bool:
         """Whether the last word that letters may go is fresh; a slow database makes us wait, not go on."""
-        return clock.steady() - self._permitted_at < PERMISSION_LASTS
+        return clock.steady() < self.permitted_until
+
+    def _permit(self, at: float) -> None:
+        self.permitted_until = max(self.permitted_until, at + PERMISSION_LASTS)
+
+    def _bring_news(self, _: Future[Any]) -> None:
+        self.has_news = True
 
     def open_journals(self) -> list[Journal]:
         holds = [*self._holds.values(), *self._lost_holds]
@@ -119,6 +130,7 @@ class Keeper:
 
     def look(self) -> None:
         """Takes what has come back of claims and commits, and asks for more letters in time."""
+        self.has_news = False
         self.claim_more()
         if self._committing and self._committing.done():
             self.try_database(self._take_commit)
@@ -134,7 +146,10 @@ class Keeper:
     def _commit(self, *, last: bool) -> None:
         parts = [hold.part(last=last) for hold in self._holds.values()]
         self._committing = self.sender.books.submit(books.commit, self.attempt_id, parts)
-        self._committed_at = clock.steady()
+        self._committing.add_done_callback(self._bring_news)
+        elapsed, self._committed_at = clock.steady() - self._committed_at, clock.steady()
+        rate = sum(len(part.entries) for part in parts) / max(elapsed, COMMIT_EVERY)
+        self.low_water = int(min(max(LOW_WATER, rate * RESERVE), MOST_AT_HAND))
         self._parts = parts
 
     def _take_commit(self) -> None:
@@ -163,7 +178,7 @@ class Keeper:
                 hold.journal.close()
                 del self._holds[number]
         if found.permission.verdict is Verdict.GO:
-            self._permitted_at = max(self._permitted_at, found.at)
+            self._permit(found.at)
         else:
             self.halt(f"{found.permission.verdict.value}, {found.permission.reason or 'closed'}")
 

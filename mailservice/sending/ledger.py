@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from datetime import datetime
+from operator import attrgetter
 from typing import Any
 
 from sqlalchemy import Connection, and_, case, exists, func, insert, literal, or_, select, update
@@ -32,6 +33,7 @@ from mailservice.sending.entries import Entry
 
 # How an attempt ends that was stopped for this reason; any other reason cancels it.
 FAILURES = frozenset({Reason.STALE, Reason.REFUSED, Reason.SENDER_REFUSED, Reason.TOO_BIG, Reason.BAD_MESSAGE})
+STATE_OF = attrgetter("state")
 COUNTED = ("sent", "failed", "unknown", "skipped", "cancelled")
 
 
@@ -43,7 +45,8 @@ def renew(
     False: the batch is no longer ours, or this very commit was made already and its answer was lost; nothing
     may be written about it then. The fence rises each time.
     """
-    finals = Counter(entry.state.value for entry in entries if entry.state is not State.DEFERRED)
+    finals = Counter(map(STATE_OF, entries))
+    del finals[State.DEFERRED]
     changes: dict[str, Any] = {name: getattr(Batch, name) + finals[name] for name in COUNTED if finals[name]}
     if is_through:
         changes |= {"holder": None, "lease_until": None}
@@ -117,7 +120,10 @@ def _suppress(connection: Connection, attempt_id: int, entries: Iterable[Entry])
 
 def _note_progress(connection: Connection, attempt_id: int, entries: Sequence[Entry], now: datetime) -> None:
     """The attempt's last time and reply: the last refusal or, while there is none, the last acceptance."""
-    tried = [e for e in entries if e.state not in (State.SKIPPED, State.CANCELLED)]
+    if all(e.state is State.SENT for e in entries):
+        tried = entries[-1:]  # all alike: the last stands for them
+    else:
+        tried = [e for e in entries if e.state not in (State.SKIPPED, State.CANCELLED)]
     if not tried:
         return
     values: dict[str, Any] = {"last_tried_at": tried[-1].tried_at}

@@ -10,8 +10,8 @@ import base64
 import binascii
 import html
 import re
-from collections.abc import Callable
 from email.utils import formatdate, parseaddr
+from functools import lru_cache
 from typing import NamedTuple
 
 import idna
@@ -19,7 +19,7 @@ import idna
 from mailservice.sending import fields
 from mailservice.sending.content import Content, Problem, check, compile_content, preview
 from mailservice.sending.fields import Hole, Part, Values
-from mailservice.sending.unsubscribe_token import token
+from mailservice.sending.unsubscribe_token import Signer
 from mailservice.smtp.letter import Letter
 
 __all__ = [
@@ -37,16 +37,18 @@ HEADER_NAMES = re.compile(rb"^([!-9;-~]+):", re.MULTILINE)
 EXPECTED = [b"To", b"Subject"]  # the headers that hold a client's data; nothing in the others can break out
 PLAIN = re.compile(r"[ -~]*")
 ATOMS = re.compile(r"[A-Za-z0-9 !#$%&'*+/=?^_`{|}~-]*")
-# Values that stand for themselves in quoted-printable and in HTML alike, and leave room in their line.
-SAFE = re.compile(r"[!#-%(-;?-~](?:[ !#-%(-;?-~]{0,58}[!#-%(-;?-~])?")
-SIMPLE_NAME = re.compile(r"[A-Za-z0-9]{1,30}(?: [A-Za-z0-9]{1,30})?")
+# Values that stand for themselves in quoted-printable and in HTML alike, begin with no dot, and leave room in the line.
+SAFE = re.compile(r"[!#-%(-\-/-;?-~](?:[ !#-%(-;?-~]{0,58}[!#-%(-;?-~])?")
+# Names and addresses that stand for themselves in a header and in a command: nothing in them can break out.
+SIMPLE_NAME = re.compile(r"[A-Za-z0-9]{1,20}(?: [A-Za-z0-9]{1,20}){0,2}")
+SIMPLE_ADDRESS = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,63}@[A-Za-z0-9][A-Za-z0-9.-]{0,253}")
 LONGEST_SUBJECT = 250  # characters, whatever a client's data makes of it
 SOFT = b"=\r\n"  # quoted-printable's line break that is none
 NOT_ONE_ADDRESS = re.compile(r"[\s\x00-\x1f\x7f<>(),;:\\\"]")
 WORD_OCTETS = 45  # of UTF-8 in one encoded word: 60 in base64, 72 with the frame, of 75 (RFC 2047 2)
 LINE = 76
-
-Escape = Callable[[str], str]
+DOT_FIRST = re.compile(rb"^\.[^\r\n]*", re.MULTILINE)
+REMEMBERED = 100  # characters of a value that may come again in the next letter
 
 
 class BadLetter(ValueError):
@@ -76,13 +78,22 @@ class Recipient(NamedTuple):
     comment: str
 
 
+class Slot(NamedTuple):
+    """A hole, and where its value goes among a letter's pieces: as text and as HTML."""
+
+    hole: Hole
+    as_text: list[int]
+    as_html: list[int]
+
+
 class LetterPress:
     """Builds the letters of one attempt. Raises FieldError or BadLetter where none can be built."""
 
     def __init__(self, subject: str, body: str, identity: Identity):
         content = compile_content(subject, body)
-        self._identity = identity
         self.sender = parseaddr(identity.sender)[1]
+        self._identity = identity
+        self._clean_sender = SIMPLE_ADDRESS.fullmatch(self.sender) is not None
         self._domain = self.sender.rpartition("@")[2] or "localhost"
         self._subject = content.subject
         self._fixed_subject = None
@@ -91,74 +102,92 @@ class LetterPress:
         self._from = b"From: " + mailbox(*parseaddr(identity.sender)) + b"\r\n"
         if identity.reply_to:
             self._from += b"Reply-To: " + mailbox(*identity.reply_to) + b"\r\n"
-        self._pieces: list[bytes] = []  # what follows the ids, with room for the holes' values
-        self._holes: dict[tuple[Hole, Escape], list[int]] = {}  # where each value goes
-        self._date = (0, "")
-        self._url_start = _softly(qp(html.escape(f"{identity.public_url}/u/")))
+        self._sign = Signer(identity.unsubscribe_key, identity.owner_id)
+        self._url = f"{identity.public_url}/u/"
+        self._after_id = f".{identity.key}@{self._domain}>\r\nList-Unsubscribe: <{self._url}".encode("ascii")
+        self._url_in_body = _softly(qp(html.escape(self._url)))
+        self._stamp = (0, b"")
+        self._pieces: list[bytes] = [b""]  # what stands around the holes; the first holds what differs in the headers
+        self._slots: list[Slot] = []
+        self._tokens: list[int] = []  # where the unsubscribe link goes
         self._lay_out(content)
 
     def _lay_out(self, content: Content) -> None:
         boundary = f"=_{self._identity.key}"
         head = (
-            f"List-Unsubscribe-Post: List-Unsubscribe=One-Click\r\n"
+            f"\r\nList-Unsubscribe-Post: List-Unsubscribe=One-Click\r\n"
             f"List-Id: <mailing-{self._identity.mailing_id}.{self._domain}>\r\n"
             f"MIME-Version: 1.0\r\n"
             f'Content-Type: multipart/alternative; boundary="{boundary}"\r\n\r\n'
-        ).encode("ascii")
-        self._pieces.append(head)
-        self._add_part(_part_head(boundary, "plain"), content.text, str)
-        self._add_part(_part_head(boundary, "html"), content.html, html.escape)
-        self._pieces.append(f"--{boundary}--\r\n".encode("ascii"))
-
-    def _add_part(self, head: bytes, parts: list[Part], escape: Escape) -> None:
-        self._pieces.append(head)
-        for piece in _encode_parts(parts):
-            if isinstance(piece, Hole):
-                self._holes.setdefault((piece, escape), []).append(len(self._pieces))
-                self._pieces.append(b"")
-            else:
-                self._pieces.append(piece)
+        )
+        slots: dict[Hole, Slot] = {}
+        fixed = head.encode("ascii")
+        for subtype, parts in (("plain", content.text), ("html", content.html)):
+            fixed += _part_head(boundary, subtype)
+            for piece in _encode_parts(parts):
+                if isinstance(piece, bytes):
+                    fixed += piece
+                    continue
+                place = len(self._pieces) + 1
+                self._pieces += [fixed, b""]
+                fixed = b""
+                if piece.name == "unsubscribe_url":
+                    self._tokens.append(place)
+                else:
+                    slot = slots.setdefault(piece, Slot(piece, [], []))
+                    (slot.as_html if subtype == "html" else slot.as_text).append(place)
+        self._pieces.append(fixed + f"--{boundary}--\r\n".encode("ascii"))
+        self._slots = list(slots.values())
 
     def message_id(self, delivery_id: int) -> str:
         """Stable for a delivery, however often it is tried (RFC 5322 3.6.4)."""
         return f"<{self._identity.attempt_id}.{delivery_id}.{self._identity.key}@{self._domain}>"
 
-    def letter(self, to: Recipient, *, at: float) -> Letter:
-        """The letter for one recipient; `at` is its Date as a POSIX timestamp. Raises BadLetter."""
-        identity = self._identity
-        signed = token(identity.unsubscribe_key, identity.owner_id, to.email_normalised)
-        url = f"{identity.public_url}/u/{signed}"
-        values = Values(to.full_name, to.email, to.comment, url)
-        address = envelope_address(to.email)
-        named = b"To: " + mailbox(to.full_name, address) + b"\r\n" + (self._fixed_subject or self._subject_line(values))
-        if HEADER_NAMES.findall(named) != EXPECTED:
-            raise BadLetter("its headers are not exactly those expected")
-        ids = (
-            f"Date: {self._date_of(int(at))}\r\n"
-            f"Message-ID: {self.message_id(to.delivery_id)}\r\n"
-            f"List-Unsubscribe: <{url}>\r\n"
-        )
+    def letter(self, to: Recipient, *, at: float, key: object = None) -> Letter:
+        """The letter for one recipient; `at` is its Date as a POSIX timestamp. Raises BadLetter.
+
+        `key` is how the caller knows it again; the delivery's id where there is none.
+        """
+        delivery_id, email, normalised, full_name, comment = to
+        signed = self._sign(normalised)
+        values = Values(full_name, email, comment, self._url)
+        clean = self._clean_sender
+        if SIMPLE_ADDRESS.fullmatch(email):
+            address = email
+        else:
+            address, clean = envelope_address(email), False
+        if self._fixed_subject and SIMPLE_NAME.fullmatch(full_name) and clean:
+            named = b"To: %b\r\n <%b>\r\n%b" % (full_name.encode(), address.encode(), self._fixed_subject)
+        else:
+            named = b"To: %b\r\n%b" % (
+                mailbox(full_name, address),
+                self._fixed_subject or self._subject_line(values),
+            )
+            if HEADER_NAMES.findall(named) != EXPECTED:
+                raise BadLetter("its headers are not exactly those expected")
         pieces = self._pieces.copy()
-        for (hole, escape), places in self._holes.items():
-            text = hole.value(values)
-            if SAFE.fullmatch(text):
-                value = text.encode("ascii") + SOFT
-            elif hole.name == "unsubscribe_url":
-                value = self._url_start + _in_lines(signed)
-            else:
-                value = _softly(qp(escape(text)))
-            for place in places:
-                pieces[place] = value
-        content = b"".join((self._from, named, ids.encode("ascii"), *pieces))
-        return Letter(to.delivery_id, self.sender, address, content)
+        stamp = self._stamp_of(int(at))
+        pieces[0] = b"%b%b%b%d%b%b>" % (self._from, named, stamp, delivery_id, self._after_id, signed)
+        for hole, as_text, as_html in self._slots:
+            text, page = _encoded(hole.value(values))
+            for place in as_text:
+                pieces[place] = text
+            for place in as_html:
+                pieces[place] = page
+        link = self._url_in_body + _in_lines(signed)
+        for place in self._tokens:
+            pieces[place] = link
+        return Letter(delivery_id if key is None else key, self.sender, address, b"".join(pieces), clean)
 
     def _subject_line(self, values: Values) -> bytes:
         return header_text("Subject", _one_line(fields.fill(self._subject, values))[:LONGEST_SUBJECT].strip())
 
-    def _date_of(self, second: int) -> str:
-        if self._date[0] != second:
-            self._date = second, formatdate(second).replace("-0000", "+0000")
-        return self._date[1]
+    def _stamp_of(self, second: int) -> bytes:
+        """Date, and the beginning of Message-ID, which goes on with the delivery's id."""
+        if self._stamp[0] != second:
+            date = formatdate(second).replace("-0000", "+0000")
+            self._stamp = second, f"Date: {date}\r\nMessage-ID: <{self._identity.attempt_id}.".encode("ascii")
+        return self._stamp[1]
 
 
 def _part_head(boundary: str, subtype: str) -> bytes:
@@ -181,16 +210,45 @@ def _encode_parts(parts: list[Part]) -> list[bytes | Hole]:
     return pieces or [b"\r\n"]
 
 
+def _encoded(value: str) -> tuple[bytes, bytes]:
+    """A hole's value in a text part and in an HTML part, a soft line break behind it."""
+    if SAFE.fullmatch(value):
+        same = value.encode("ascii") + SOFT
+        return same, same
+    return _encoded_once(value) if len(value) <= REMEMBERED else _encode(value)
+
+
+def _encode(value: str) -> tuple[bytes, bytes]:
+    return _softly(qp(value)), _softly(qp(html.escape(value)))
+
+
+_encoded_once = lru_cache(maxsize=4096)(_encode)  # first names come again and again
+
+
 def qp(text: str) -> bytes:
-    """Text as quoted-printable: CRLF line ends, lines of at most 76 octets."""
+    """Text as quoted-printable: CRLF line ends, lines of at most 76 octets, none beginning with a dot."""
     lines = text.replace("\r\n", "\n").replace("\r", "\n").encode("utf-8", "replace").split(b"\n")
-    return b"\r\n".join(binascii.b2a_qp(line).replace(b"\n", b"\r\n") for line in lines)
+    encoded = b"\r\n".join(binascii.b2a_qp(line).replace(b"\n", b"\r\n") for line in lines)
+    return DOT_FIRST.sub(lambda found: _without_dot(found[0]), encoded) if b"." in encoded else encoded
 
 
-def _in_lines(signed: str) -> bytes:
+def _without_dot(line: bytes) -> bytes:
+    """A line that begins with a dot, encoded so that it does not: RFC 2049 3 advises it, for servers that stumble."""
+    line = b"=2E" + line[1:]
+    if len(line) <= LINE:
+        return line
+    cut = LINE - 4
+    while b"=" in line[cut - 2 : cut]:  # never within an escape
+        cut -= 1
+    rest = line[cut:]
+    return line[:cut] + SOFT + (_without_dot(rest) if rest.startswith(b".") else rest)
+
+
+def _in_lines(signed: bytes) -> bytes:
     """A token, of which every character may stand in quoted-printable and in HTML, and a soft break behind it."""
-    text = signed.encode("ascii")
-    return b"".join(text[start : start + LINE - 4] + SOFT for start in range(0, len(text), LINE - 4))
+    if len(signed) < LINE:
+        return signed + SOFT
+    return b"".join(signed[start : start + LINE - 4] + SOFT for start in range(0, len(signed), LINE - 4))
 
 
 def _softly(encoded: bytes) -> bytes:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from mailservice import clock
@@ -15,7 +16,7 @@ from mailservice.sending.breaker import TroubleSort
 from mailservice.sending.hold import Hold
 from mailservice.sending.keeping import Keeper
 from mailservice.sending.letters import BadLetter, LetterPress
-from mailservice.smtp import Accepted, Ambiguous, Letter, Outcome, Trouble
+from mailservice.smtp import Ambiguous, Letter, Outcome, Trouble
 
 if TYPE_CHECKING:
     from mailservice.sending.sender import Sender
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 PULSE = 0.2  # seconds
 PATIENCE_AT_STOP = 4.0  # seconds that answers on their way are waited for when the process must end
+SAME_MOMENT = 0.005  # seconds
 REFUSALS_IN_A_ROW = 5
 LOST_IN_A_ROW = 3
 
@@ -45,9 +47,9 @@ class Run:
         self.keeper = Keeper(sender, attempt_id)
         self._must_stop = must_stop
         self._hurry = hurry
-        self._taken: dict[int, tuple[Hold, Waiting]] = {}  # letters that the loop has, by delivery
         self._refusals = 0
         self._lost = 0
+        self._moment_of, self._shared_moment = time.time(), clock.now()
 
     def run(self) -> int:
         """Sends batch after batch, or what may be sent of them now; returns how many letters got a result."""
@@ -77,67 +79,83 @@ class Run:
     # What the loop asks of us
 
     def next(self) -> Letter | None:
-        self.keeper.look()
-        while self.keeper.queue and not self.keeper.halted:
-            hold, waiting = self.keeper.queue.popleft()
-            recipient = waiting.recipient
-            if hold.is_lost:
-                continue  # whoever took it from us says what becomes of it
-            if not self.keeper.is_permitted():
-                self.keeper.queue.appendleft((hold, waiting))
+        keeper = self.keeper
+        if keeper.has_news or len(keeper.queue) < keeper.low_water:
+            keeper.look()
+        while keeper.queue and not keeper.halted:
+            hold, waiting = taken = keeper.queue[0]
+            now = clock.steady()
+            if now >= keeper.permitted_until:
                 break
-            if not hold.may_begin():
-                self.keeper.queue.appendleft((hold, waiting))
-                self.keeper.halt("the lease has run out")
+            if now >= hold.lease_until:
+                keeper.halt("the lease has run out")
                 break
-            reason = waiting.leave_out or self.keeper.left_out.get(recipient.delivery_id)
-            if reason:
-                hold.keep(hold.own_entry(waiting, State.SKIPPED, reason, at=clock.now()))
-                continue
-            try:
-                letter = self.letters.letter(recipient, at=time.time())
-            except BadLetter as error:
-                hold.keep(hold.own_entry(waiting, State.FAILED, Reason.BAD_MESSAGE, at=clock.now(), text=str(error)))
-                continue
-            self._taken[recipient.delivery_id] = hold, waiting
-            hold.in_flight += 1
-            return letter
+            keeper.queue.popleft()
+            if not hold.is_lost and (letter := self._letter(hold, waiting, taken)):
+                return letter
         return None
 
+    def _letter(self, hold: Hold, waiting: Waiting, key: object) -> Letter | None:
+        """None where none may be sent: then it has its result."""
+        reason = waiting.leave_out
+        if self.keeper.left_out:
+            reason = reason or self.keeper.left_out.get(waiting.recipient.delivery_id)
+        if reason:
+            hold.keep(hold.own_entry(waiting, State.SKIPPED, reason, at=clock.now()))
+            return None
+        try:
+            letter = self.letters.letter(waiting.recipient, at=time.time(), key=key)
+        except BadLetter as error:
+            hold.keep(hold.own_entry(waiting, State.FAILED, Reason.BAD_MESSAGE, at=clock.now(), text=str(error)))
+            return None
+        hold.in_flight += 1
+        return letter
+
     def begin(self, letter: Letter) -> bool:
-        """Journal first, then the clock: who slept past the lease in between begins nothing."""
-        hold = self._taken[letter.key][0]
-        if hold.is_lost or letter.key in self.keeper.left_out or not self.keeper.is_permitted():
+        """Journal first, then the clock: who slept past the lease or the permission in between begins nothing."""
+        keeper = self.keeper
+        hold, waiting = letter.key
+        delivery_id = waiting.recipient.delivery_id
+        if hold.is_lost or keeper.halted or delivery_id in keeper.left_out:
             return False
         try:
-            hold.begin(letter.key)
+            hold.begin(delivery_id)
         except OSError as error:
-            self.keeper.halt(f"the journal cannot be written: {error}")
+            keeper.halt(f"the journal cannot be written: {error}")
             return False
-        return not self.keeper.halted and hold.may_begin()
+        now = clock.steady()
+        return now < hold.lease_until and now < keeper.permitted_until
 
     def end(self, letter: Letter, outcome: Outcome) -> None:
-        hold, waiting = self._taken.pop(letter.key)
+        hold, waiting = letter.key
         try:
             self._account(hold, waiting, letter, outcome)
         finally:
             hold.landed()
 
     def _account(self, hold: Hold, waiting: Waiting, letter: Letter, outcome: Outcome) -> None:
-        judgement = verdicts.judge(self.attempt_id, hold.claim.number, waiting, outcome, clock.now())
+        judgement = verdicts.judge(self.attempt_id, hold.claim.number, waiting, outcome, self._moment())
+        entry = judgement.entry
         try:
-            if judgement.entry is None:
+            if entry is None:
                 self.keeper.queue.appendleft((hold, waiting))
-                hold.take_back(letter.key)
+                hold.take_back(waiting.recipient.delivery_id)
                 return
-            hold.keep(judgement.entry)
-            hold.journal.end(judgement.entry)
+            hold.keep(entry)
+            hold.journal.end(entry)
         except OSError as error:  # what is known stands in memory: a full disk stops only what comes
             self.keeper.halt(f"the journal cannot be written: {error}")
-        if isinstance(outcome, Accepted) and self.sender.breaker_is_clean:
+        if entry is not None and entry.state is State.SENT and self.sender.breaker_is_clean:
             self._refusals = self._lost = 0
         else:
             self._watch_streaks(outcome, judgement)
+
+    def _moment(self) -> datetime:
+        """Now, to some milliseconds: answers that come together share it."""
+        at = time.time()
+        if not 0 <= at - self._moment_of < SAME_MOMENT:
+            self._moment_of, self._shared_moment = at, clock.now()
+        return self._shared_moment
 
     def trouble(self, trouble: Trouble) -> None:
         self.keeper.try_database(lambda: self.sender.note_trouble(trouble))

@@ -21,6 +21,8 @@ SPREAD = 0.2
 NAMED_DELAY = re.compile(r"\b(\d{1,5}) ?(s|sec|secs|seconds?|m|min|mins|minutes?|h|hours?)\b", re.IGNORECASE)
 SECONDS = {"s": 1, "m": 60, "h": 3600}
 
+Trouble = Deferred | Rejected | Ambiguous | NotSent
+
 
 class Judgement(NamedTuple):
     """`entry`: what to keep, None to queue the letter again; `stop`: why the whole attempt must not go on."""
@@ -32,7 +34,17 @@ class Judgement(NamedTuple):
 
 def judge(attempt_id: int, batch: int, waiting: Waiting, outcome: Outcome, now: datetime) -> Judgement:
     """What follows from an outcome."""
+    if isinstance(outcome, Accepted):  # nearly all are
+        reply = outcome.reply
+        words = str(reply)[:LONGEST_REPLY]
+        delivery_id = waiting.recipient.delivery_id
+        return Judgement(
+            Entry(attempt_id, batch, delivery_id, waiting.round, State.SENT, now, reply.code, reply.enhanced, words)
+        )
+    return _judge_trouble(attempt_id, batch, waiting, outcome, now)
 
+
+def _judge_trouble(attempt_id: int, batch: int, waiting: Waiting, outcome: Trouble, now: datetime) -> Judgement:
     def entry(state: State, reply: Reply | None = None, text: str = "", **more: object) -> Entry:
         return Entry(
             attempt_id,
@@ -48,8 +60,6 @@ def judge(attempt_id: int, batch: int, waiting: Waiting, outcome: Outcome, now: 
         )
 
     match outcome:
-        case Accepted(reply):
-            return Judgement(entry(State.SENT, reply))
         case Deferred(reply):
             at = next_try(waiting, reply, now)
             if at is None:

@@ -15,6 +15,8 @@ _UNSAFE = re.compile(r"[\x00-\x20\x7f-\xa0<>\u2028\u2029\ud800-\udfff]")
 def refusal(letter: Letter, offers: Offers) -> Rejected | None:
     """Our own refusal of a letter that this server cannot take or that is not fit to be written; else None."""
     content = letter.content
+    if letter.clean and (offers.size is None or len(content) <= offers.size):
+        return None
     if _UNSAFE.search(letter.sender):
         return _refuse(501, "5.1.7", "the sender's address has characters that no command may hold", Stage.MAIL)
     if not letter.recipient or _UNSAFE.search(letter.recipient):
@@ -39,6 +41,8 @@ def mail(letter: Letter, offers: Offers) -> bytes:
     line = b"MAIL FROM:<" + letter.sender.encode() + b">"
     if offers.sizes:
         line += b" SIZE=%d" % len(letter.content)
+    if letter.clean:
+        return line + b"\r\n"
     if offers.eight_bit and not letter.content.isascii():
         line += b" BODY=8BITMIME"
     if offers.utf8 and not (letter.recipient.isascii() and letter.sender.isascii()):
@@ -51,8 +55,11 @@ def rcpt(letter: Letter) -> bytes:
     return b"RCPT TO:<" + letter.recipient.encode() + b">\r\n"
 
 
-def dotted(content: bytes) -> bytes:
-    """Content as DATA wants it: dot-stuffed and closed with the final dot (RFC 5321 §4.5.2)."""
+def dotted(letter: Letter) -> bytes:
+    """The content as DATA wants it: dot-stuffed and closed with the final dot (RFC 5321 §4.5.2)."""
+    content = letter.content
+    if letter.clean:
+        return content + b".\r\n"
     stuffed = content.replace(b"\r\n.", b"\r\n..")
     if stuffed.startswith(b"."):
         stuffed = b"." + stuffed

@@ -106,16 +106,40 @@ class Exchange:
         self.taken += 1
         if chunking:
             flight.begun = True
-            self._out.add(self._envelope(letter) + b"BDAT %d LAST\r\n" % len(letter.content), flight, RCPT)
-            self._out.add(letter.content, flight, FINAL)
+            content = letter.content
+            self._out.add(b"%bBDAT %d LAST\r\n" % (self._envelope(letter), len(content)), flight, RCPT)
+            self._out.add(content, flight, FINAL)
         elif self.mode is Mode.PIPELINING:
             self._out.add(self._envelope(letter) + b"DATA\r\n", flight, DATA)
         else:
             self._command(flight)
         self._reset = chunking
 
-    def answer(self, raw: RawReply, handler: Handler) -> None:
-        """Take the next reply of the server."""
+    def hear(self, replies: list[RawReply], handler: Handler) -> None:
+        """Take the server's next replies, in order."""
+        start, end = 0, len(replies)
+        while start < end:
+            if self.mode is Mode.CHUNKING and self._is_plain_yes(replies[start : start + 4]):
+                self._accept(replies[start + 3], handler)
+                start += 4
+            else:
+                self._answer(replies[start], handler)
+                start += 1
+
+    def _is_plain_yes(self, replies: list[RawReply]) -> bool:
+        """Whether they are four yeses to a letter wholly written and not yet answered: what nearly all replies are."""
+        if len(replies) < 4 or not self.flights or self._habit is None or self.closing or self.stopped:
+            return False
+        head = self.flights[0]
+        is_fresh = head.awaiting == RSET and head.written == FINAL and head.settled is None
+        return is_fresh and replies[0][0] == replies[1][0] == replies[2][0] == replies[3][0] == 250
+
+    def _accept(self, raw: RawReply, handler: Handler) -> None:
+        reply = Reply.parse(raw)
+        self._check_step(reply)
+        self._end(handler, Accepted(reply))
+
+    def _answer(self, raw: RawReply, handler: Handler) -> None:
         if not self.flights:
             raise Broken("the server said something that nothing had asked for", Reply.parse(raw), quiet=self.taken > 0)
         flight = self.flights[0]
@@ -224,7 +248,7 @@ class Exchange:
                 raise Broken("withdrawn", quiet=True)  # hanging up is the only way back from here
             else:
                 flight.begun = True
-                self._out.add(envelope.dotted(flight.letter.content), flight, FINAL)
+                self._out.add(envelope.dotted(flight.letter), flight, FINAL)
         elif 400 <= code < 600:
             self._refused(flight, Reply.parse(raw), handler)
         else:

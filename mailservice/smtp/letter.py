@@ -1,12 +1,17 @@
 """A letter: a finished e-mail to one address."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 
 class Letter(NamedTuple):
-    """`content` is the complete RFC 5322 message with CRLF line ends, not dot-stuffed; `key` is the caller's."""
+    """`content` is the complete RFC 5322 message with CRLF line ends, not dot-stuffed; `key` is the caller's.
 
-    key: int
+    `clean`: the caller vouches that both addresses are fit for a command, that the content is not empty, ASCII,
+    ends with CRLF, has no bare CR or LF and no line that begins with a dot. Else all of that is looked at.
+    """
+
+    key: Any
     sender: str  # envelope sender; "" is the null sender <>
     recipient: str
     content: bytes
+    clean: bool = False

@@ -78,12 +78,17 @@ class Protocol:
         if self.phase is Phase.DEAD:
             return
         try:
-            for raw in self._reader.feed(data):
+            replies = self._reader.feed(data)
+            if replies:
                 self._since = now
-                if self._exchange is not None:
-                    self._exchange.answer(raw, handler)
-                else:
+            if self._exchange is None:
+                for position, raw in enumerate(replies, 1):
                     self._open(raw)
+                    if self._exchange is not None:
+                        replies = replies[position:]
+                        break
+            if self._exchange is not None:
+                self._exchange.hear(replies, handler)
             if self._reader.garbled:
                 raise Broken(self._reader.garbled)
             if self.phase is Phase.HANDSHAKE and self._reader.has_partial:

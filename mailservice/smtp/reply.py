@@ -28,6 +28,12 @@ class Reply:
     def parse(cls, raw: RawReply) -> Self:
         """Decode a reply that ReplyReader found well-formed; no octet of it can make this fail."""
         code, octets = raw
+        if b"\n" not in octets:
+            text = _printable(octets[4:])
+            found = _ENHANCED.match(text)
+            if found is None or text[0] != octets[:1].decode():
+                return cls(code, None, text)
+            return cls(code, found[0], text[found.end() :].lstrip())
         lines = [_printable(line[4:]) for line in octets.split(b"\n")]
         found = _ENHANCED.match(lines[0])
         if found is None or int(found[1]) != code // 100:
@@ -47,8 +53,8 @@ class Reply:
 
     def __str__(self) -> str:
         """The reply on one printable line, e.g. "250 2.0.0 Ok: queued as 4F1C2", cut at 1,000 characters."""
-        words = [str(self.code), self.enhanced or "", self.text.replace("\n", " ")]
-        line = " ".join(word for word in words if word)
+        line = f"{self.code} {self.enhanced} {self.text}" if self.enhanced else f"{self.code} {self.text}"
+        line = line.replace("\n", " ").rstrip(" ")
         return line if len(line) <= SHOWN else line[: SHOWN - 1] + "…"
 
 

@@ -98,6 +98,7 @@ def assert_is_fit_for_the_wire(content: bytes) -> None:
     assert re.search(rb"\r(?!\n)|(?<!\r)\n", content) is None, "a bare CR or LF"
     assert content.isascii()
     assert b"\x00" not in content
+    assert re.search(rb"^\.", content, re.MULTILINE) is None, "a line that begins with a dot"
     head, _, body = content.partition(b"\r\n\r\n")
     assert max(map(len, head.split(b"\r\n"))) <= 998
     assert max(map(len, body.split(b"\r\n"))) <= 76
