@@ -3,7 +3,7 @@
 import enum
 from datetime import datetime
 
-from sqlalchemy import ForeignKey, Index, SmallInteger, String, Text, text
+from sqlalchemy import Index, SmallInteger, String, Text, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from mailservice.database import BigId, Key, Model, enum_type
@@ -25,7 +25,11 @@ FINAL = tuple(s for s in State if s is not State.DEFERRED)
 
 
 class Result(Model):
-    """`reply` has the server's words, `reason` ours; `not_before`: when a deferred letter is due again."""
+    """`reply` has the server's words, `reason` ours; `not_before`: when a deferred letter is due again.
+
+    `delivery_id` is no foreign key, since checking it would cost as much as all the rest of a row: a result is
+    only written about a batch that its sender holds, and a trigger deletes results with their deliveries.
+    """
 
     __tablename__ = "results"
     __table_args__ = (
@@ -53,7 +57,7 @@ class Result(Model):
     )
 
     id: Mapped[Key]
-    delivery_id: Mapped[int] = mapped_column(BigId, ForeignKey("deliveries.id", ondelete="CASCADE"))
+    delivery_id: Mapped[int] = mapped_column(BigId)
     attempt_id: Mapped[int] = mapped_column(BigId)
     round: Mapped[int]
     state: Mapped[State] = mapped_column(enum_type(State))

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, and_, delete, exists, func, insert, literal, or_, select, update
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.sql.elements import ColumnElement
 
 from mailservice.models import (
@@ -53,9 +54,10 @@ def prepare_slice(connection: Connection, attempt_id: int, *, sender: str, now: 
         return False
     if attempt.status is AttemptStatus.PLANNED:
         _freeze_content(connection, attempt_id, attempt.mailing_id, sender, now)
-    count, last = _copy_audience(connection, attempt_id, attempt.mailing_id, attempt.prepared_to)
-    audience = attempt.audience + count
-    if count == SLICE:
+    last = _last_of_slice(connection, attempt.mailing_id, attempt.prepared_to)
+    audience = attempt.audience
+    if last is not None:
+        audience += _copy_audience(connection, attempt_id, attempt.mailing_id, attempt.prepared_to, last)
         _set(connection, attempt_id, prepared_to=last, audience=audience, status=AttemptStatus.PREPARING)
         return True
     if audience:
@@ -85,48 +87,54 @@ def _freeze_content(connection: Connection, attempt_id: int, mailing_id: int, se
     )
 
 
-def _copy_audience(connection: Connection, attempt_id: int, mailing_id: int, after: int) -> tuple[int, int]:
-    """Copies up to SLICE clients, in the order of their ids. Returns how many, and the last id."""
+def _last_of_slice(connection: Connection, mailing_id: int, after: int) -> int | None:
+    """The id of the last client of the next SLICE; None when there is none left."""
+    ids = (
+        select(mailing_clients.c.client_id.label("id"))
+        .where(mailing_clients.c.mailing_id == mailing_id, mailing_clients.c.client_id > after)
+        .order_by(mailing_clients.c.client_id)
+        .limit(SLICE)
+        .subquery()
+    )
+    return connection.scalar(select(func.max(ids.c.id)))
+
+
+def _copy_audience(connection: Connection, attempt_id: int, mailing_id: int, after: int, last: int) -> int:
+    """Copies the clients with these ids into new batches; returns how many.
+
+    The range bounds both tables: without statistics PostgreSQL would else read all clients for each slice.
+    """
     in_attempt = Batch.attempt_id == attempt_id
     first = connection.scalar(select(func.coalesce(func.max(Batch.number), 0)).where(in_attempt)) or 0
     numbers = range(first + 1, first + 1 + SLICE // SIZE)
     connection.execute(
         insert(Batch), [{"attempt_id": attempt_id, "number": n, "size": 0, "waiting": 0} for n in numbers]
     )
+    position = func.row_number().over(order_by=Client.id) - 1
     chosen = (
-        select(Client.id, Client.email, Client.email_normalised, Client.full_name, Client.comment)
+        select(
+            literal(attempt_id),
+            literal(first + 1) + position // SIZE,
+            Client.id,
+            Client.email,
+            Client.email_normalised,
+            Client.full_name,
+            Client.comment,
+        )
         .join(mailing_clients, mailing_clients.c.client_id == Client.id)
         .where(
             mailing_clients.c.mailing_id == mailing_id,
-            mailing_clients.c.client_id > after,
-            # A client deleted and made again while the audience is copied is not copied twice.
-            ~exists().where(Delivery.attempt_id == attempt_id, Delivery.email_normalised == Client.email_normalised),
-        )
-        .order_by(mailing_clients.c.client_id)
-        .limit(SLICE)
-        .subquery()
-    )
-    position = func.row_number().over(order_by=chosen.c.id) - 1
-    connection.execute(
-        insert(Delivery).from_select(
-            ["attempt_id", "batch", "client_id", "email", "email_normalised", "full_name", "comment"],
-            select(
-                literal(attempt_id),
-                literal(first + 1) + position // SIZE,
-                chosen.c.id,
-                chosen.c.email,
-                chosen.c.email_normalised,
-                chosen.c.full_name,
-                chosen.c.comment,
-            ),
+            mailing_clients.c.client_id.between(after + 1, last),
+            Client.id.between(after + 1, last),
         )
     )
+    columns = ["attempt_id", "batch", "client_id", "email", "email_normalised", "full_name", "comment"]
+    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
+    # A client deleted and made again while the audience is copied is not copied twice.
+    statement = dialect.insert(Delivery).from_select(columns, chosen).on_conflict_do_nothing()
+    count = connection.execute(statement, execution_options={"preserve_rowcount": True}).rowcount
     _count(connection, attempt_id, first)
-    copied = select(func.count(), func.coalesce(func.max(Delivery.client_id), after)).where(
-        Delivery.attempt_id == attempt_id, Delivery.batch > first
-    )
-    count, last = connection.execute(copied).one()
-    return count, last
+    return count
 
 
 def _count(connection: Connection, attempt_id: int, first: int) -> None:
