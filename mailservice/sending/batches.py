@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, and_, delete, exists, func, insert, literal, or_, select, update
+from sqlalchemy import Connection, Select, and_, bindparam, delete, exists, func, insert, literal, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.sql.dml import ReturningUpdate
 from sqlalchemy.sql.elements import ColumnElement
 
 from mailservice.models import (
@@ -175,26 +177,8 @@ def claim(
     connection: Connection, attempt_id: int, *, holder: str, now: datetime, lease: timedelta = LEASE
 ) -> Claim | None:
     """Takes one free batch that has work now; None when there is none."""
-    free = (
-        select(Batch.number)
-        .where(
-            Batch.attempt_id == attempt_id,
-            Batch.waiting > 0,
-            Batch.holder.is_(None),
-            or_(Batch.not_before.is_(None), Batch.not_before <= now),
-        )
-        .order_by(Batch.number)
-        .limit(1)
-        .with_for_update(skip_locked=True)
-        .scalar_subquery()
-    )
-    statement = (
-        update(Batch)
-        .where(Batch.attempt_id == attempt_id, Batch.number == free)
-        .values(fence=Batch.fence + 1, holder=holder, lease_until=now + lease, not_before=None)
-        .returning(Batch.number, Batch.fence, Batch.waiting)
-    )
-    taken = connection.execute(statement).one_or_none()
+    parameters = {"attempt": attempt_id, "now": now, "holder_": holder, "until": now + lease}
+    taken = connection.execute(_claiming(), parameters).one_or_none()
     if taken is None:
         return None
     waiting = read_waiting(connection, attempt_id, taken.number, now)
@@ -204,6 +188,44 @@ def claim(
 
 def read_waiting(connection: Connection, attempt_id: int, number: int, now: datetime) -> list[Waiting]:
     """The batch's deliveries that may be tried now, in order."""
+    rows = connection.execute(_reading(), {"attempt": attempt_id, "number_": number, "now": now}).all()
+    return [
+        Waiting(Recipient(*recipient), round_, tries, first_try, _leave_out(client_id, suppression_id))
+        for *recipient, round_, tries, first_try, client_id, suppression_id in rows
+    ]
+
+
+# These two are asked for every batch, and to put a statement together costs as much as to run it.
+
+
+@cache
+def _claiming() -> ReturningUpdate[int, int, int]:
+    """Takes the first free batch of `attempt` at `now`, as `holder_`, `until` the lease's end."""
+    free = (
+        select(Batch.number)
+        .where(
+            Batch.attempt_id == bindparam("attempt"),
+            Batch.waiting > 0,
+            Batch.holder.is_(None),
+            or_(Batch.not_before.is_(None), Batch.not_before <= bindparam("now", type_=Batch.not_before.type)),
+        )
+        .order_by(Batch.number)
+        .limit(1)
+        .with_for_update(skip_locked=True)
+        .scalar_subquery()
+    )
+    return (
+        update(Batch)
+        .where(Batch.attempt_id == bindparam("attempt"), Batch.number == free)
+        .values(fence=Batch.fence + 1, holder=bindparam("holder_"), lease_until=bindparam("until"), not_before=None)
+        .returning(Batch.number, Batch.fence, Batch.waiting)
+    )
+
+
+@cache
+def _reading() -> Select[Any]:
+    """The deliveries of batch `number_` of `attempt` that wait at `now`."""
+    in_batch = (Delivery.attempt_id == bindparam("attempt"), Delivery.batch == bindparam("number_"))
     tries = (
         select(
             Result.delivery_id,
@@ -213,11 +235,11 @@ def read_waiting(connection: Connection, attempt_id: int, number: int, now: date
             func.max(Result.not_before).label("not_before"),
         )
         .join(Delivery, Delivery.id == Result.delivery_id)
-        .where(Result.state == State.DEFERRED, Delivery.attempt_id == attempt_id, Delivery.batch == number)
+        .where(Result.state == State.DEFERRED, *in_batch)
         .group_by(Result.delivery_id, Result.round)
         .subquery()
     )
-    query = (
+    return (
         select(
             Delivery.id,
             Delivery.email,
@@ -235,17 +257,12 @@ def read_waiting(connection: Connection, attempt_id: int, number: int, now: date
         .join(Attempt, Attempt.id == Delivery.attempt_id)
         .outerjoin(Suppression, _suppresses())
         .where(
-            Delivery.attempt_id == attempt_id,
-            Delivery.batch == number,
+            *in_batch,
             ~exists().where(is_final()),
-            or_(tries.c.not_before.is_(None), tries.c.not_before <= now),
+            or_(tries.c.not_before.is_(None), tries.c.not_before <= bindparam("now", type_=Result.not_before.type)),
         )
         .order_by(Delivery.id)
     )
-    return [
-        Waiting(Recipient(*row[:5]), row[5], row[6], row[7], _leave_out(row[8], row[9]))
-        for row in connection.execute(query)
-    ]
 
 
 def _suppresses() -> ColumnElement[bool]:

@@ -34,7 +34,6 @@ __all__ = [
 ]
 
 HEADER_NAMES = re.compile(rb"^([!-9;-~]+):", re.MULTILINE)
-EXPECTED = [b"To", b"Subject"]  # the headers that hold a client's data; nothing in the others can break out
 PLAIN = re.compile(r"[ -~]*")
 ATOMS = re.compile(r"[A-Za-z0-9 !#$%&'*+/=?^_`{|}~-]*")
 # Values that stand for themselves in quoted-printable and in HTML alike, begin with no dot, and leave room in the line.
@@ -48,6 +47,7 @@ NOT_ONE_ADDRESS = re.compile(r"[\s\x00-\x1f\x7f<>(),;:\\\"]")
 WORD_OCTETS = 45  # of UTF-8 in one encoded word: 60 in base64, 72 with the frame, of 75 (RFC 2047 2)
 LINE = 76
 DOT_FIRST = re.compile(rb"^\.[^\r\n]*", re.MULTILINE)
+SUBJECTS = 2_000  # subject lines kept, since first names come again and again
 REMEMBERED = 100  # characters of a value that may come again in the next letter
 
 
@@ -96,9 +96,8 @@ class LetterPress:
         self._clean_sender = SIMPLE_ADDRESS.fullmatch(self.sender) is not None
         self._domain = self.sender.rpartition("@")[2] or "localhost"
         self._subject = content.subject
-        self._fixed_subject = None
-        if not any(isinstance(part, Hole) for part in content.subject):
-            self._fixed_subject = self._subject_line(Values("", "", "", ""))
+        self._subject_holes = [part for part in content.subject if isinstance(part, Hole)]
+        self._subject_lines: dict[tuple[str, ...], bytes] = {}  # by the values of its holes
         self._from = b"From: " + mailbox(*parseaddr(identity.sender)) + b"\r\n"
         if identity.reply_to:
             self._from += b"Reply-To: " + mailbox(*identity.reply_to) + b"\r\n"
@@ -156,18 +155,14 @@ class LetterPress:
             address = email
         else:
             address, clean = envelope_address(email), False
-        if self._fixed_subject and SIMPLE_NAME.fullmatch(full_name) and clean:
-            named = b"To: %b\r\n <%b>\r\n%b" % (full_name.encode(), address.encode(), self._fixed_subject)
+        if clean and SIMPLE_NAME.fullmatch(full_name):
+            named = f"To: {full_name}\r\n <{address}>\r\n".encode("ascii")
         else:
-            named = b"To: %b\r\n%b" % (
-                mailbox(full_name, address),
-                self._fixed_subject or self._subject_line(values),
-            )
-            if HEADER_NAMES.findall(named) != EXPECTED:
-                raise BadLetter("its headers are not exactly those expected")
+            named = _sound(b"To", b"To: %b\r\n" % mailbox(full_name, address))
         pieces = self._pieces.copy()
         stamp = self._stamp_of(int(at))
-        pieces[0] = b"%b%b%b%d%b%b>" % (self._from, named, stamp, delivery_id, self._after_id, signed)
+        subject = self._subject_line(values)
+        pieces[0] = b"%b%b%b%b%d%b%b>" % (self._from, named, subject, stamp, delivery_id, self._after_id, signed)
         for hole, as_text, as_html in self._slots:
             text, page = _encoded(hole.value(values))
             for place in as_text:
@@ -180,7 +175,14 @@ class LetterPress:
         return Letter(delivery_id if key is None else key, self.sender, address, b"".join(pieces), clean)
 
     def _subject_line(self, values: Values) -> bytes:
-        return header_text("Subject", _one_line(fields.fill(self._subject, values))[:LONGEST_SUBJECT].strip())
+        filling = tuple([hole.value(values) for hole in self._subject_holes])
+        line = self._subject_lines.get(filling)
+        if line is None:
+            text = _one_line(fields.fill(self._subject, values))[:LONGEST_SUBJECT].strip()
+            line = _sound(b"Subject", header_text("Subject", text))
+            if len(self._subject_lines) < SUBJECTS:
+                self._subject_lines[filling] = line
+        return line
 
     def _stamp_of(self, second: int) -> bytes:
         """Date, and the beginning of Message-ID, which goes on with the delivery's id."""
@@ -188,6 +190,13 @@ class LetterPress:
             date = formatdate(second).replace("-0000", "+0000")
             self._stamp = second, f"Date: {date}\r\nMessage-ID: <{self._identity.attempt_id}.".encode("ascii")
         return self._stamp[1]
+
+
+def _sound(name: bytes, line: bytes) -> bytes:
+    """The header, after a look that it is this one alone. Only To and Subject hold a client's data."""
+    if HEADER_NAMES.findall(line) != [name]:
+        raise BadLetter("its headers are not exactly those expected")
+    return line
 
 
 def _part_head(boundary: str, subtype: str) -> bytes:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import enum
 from datetime import datetime
-from typing import NamedTuple
+from functools import cache
+from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, Select, bindparam, select
 
 from mailservice import clock
 from mailservice.models import Attempt, AttemptStatus, Mailing, Reason, User
@@ -28,7 +29,15 @@ GONE = Permission(Verdict.STOP, None)  # closed by somebody else
 
 def ask(connection: Connection, attempt_id: int, now: datetime) -> Permission:
     """Whether letters of this attempt may start now."""
-    query = (
+    row = connection.execute(_question(), {"attempt": attempt_id}).one_or_none()
+    if row is None or row.status not in Attempt.OPEN:
+        return GONE
+    return Permission(*_judge(row, now))
+
+
+@cache
+def _question() -> Select[*tuple[Any, ...]]:
+    return (
         select(
             Attempt.status,
             Attempt.reason,
@@ -41,12 +50,8 @@ def ask(connection: Connection, attempt_id: int, now: datetime) -> Permission:
         )
         .join_from(Attempt, Mailing, Mailing.id == Attempt.mailing_id)
         .join(User, User.id == Attempt.owner_id)
-        .where(Attempt.id == attempt_id)
+        .where(Attempt.id == bindparam("attempt"))
     )
-    row = connection.execute(query).one_or_none()
-    if row is None or row.status not in Attempt.OPEN:
-        return GONE
-    return Permission(*_judge(row, now))
 
 
 def _judge(row, now: datetime) -> tuple[Verdict, Reason | None]:

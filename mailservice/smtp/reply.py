@@ -10,6 +10,7 @@ SHOWN = 1000  # characters of a reply worth keeping: what a person reads, what a
 
 _CODES = {b"%03d" % code: code for code in range(100, 1000)}
 _ENHANCED = re.compile(r"([245])\.\d{1,3}\.\d{1,3}(?= |$)")
+_PLAIN = re.compile(rb"(?:[2-5][0-9][0-9] [^\r\n]{0,1000}\r\n)+")  # whole replies of one line each
 _LOCAL = "(our own check, the server was not asked)"
 
 RawReply = tuple[int, bytes]
@@ -78,6 +79,8 @@ class ReplyReader:
         """The replies completed by `data`; those before any garbage are still given, then `garbled` says why."""
         if self.garbled:
             return []
+        if not self._rest and not self._lines and _PLAIN.fullmatch(data):  # nearly always
+            return [(_CODES[line[:3]], line) for line in data[:-2].split(b"\r\n")]
         lines = (self._rest + data).split(b"\n") if self._rest else data.split(b"\n")
         self._rest = lines.pop()
         replies: list[RawReply] = []
