@@ -8,7 +8,7 @@ VENV := .venv
 TESTERS ?= 3
 BIN := $(VENV)/bin
 
-.PHONY: bench run test lint audit translations venv runtime development
+.PHONY: bench chaos run test lint audit translations venv runtime development
 .DEFAULT_GOAL := run
 
 run: runtime
@@ -16,6 +16,11 @@ run: runtime
 
 test: development
 	@$(BIN)/python -m pytest -n $(TESTERS) --dist loadfile $(ARGS)
+
+# make chaos MINUTES=10: storms over the whole service, one after the other; SEED=… repeats the plan of the first.
+MINUTES ?= 1
+chaos: development
+	@CHAOS_MINUTES=$(MINUTES) CHAOS_SEED=$(SEED) $(BIN)/python -m pytest -n 0 -s tests/chaos $(ARGS)
 
 lint: development
 	$(BIN)/ruff check .
@@ -59,6 +64,13 @@ venv:
 screenshots: development
 	@$(BIN)/python -m docs.screenshots
 
-# make bench SINK=path/to/sink.c: how fast one sender is, into a sink that does nothing else.
+# make bench SINK=path/to/sink.c [POSTFIX=folder]: this service and its peers, side by side (docs/performance.md).
+# make bench-growth: the same service with 10,000, 100,000 and a million clients.
+BENCH = $(if $(SINK),--sink "$(SINK)") $(if $(POSTFIX),--postfix "$(POSTFIX)") $(ARGS)
+
 bench: development
-	@$(BIN)/python -m benchmarks.engine --sink $(SINK)
+	@$(BIN)/python -m benchmarks $(BENCH)
+
+.PHONY: bench-growth
+bench-growth: development
+	@$(BIN)/python -m benchmarks.growth $(BENCH)

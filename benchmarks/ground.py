@@ -1,33 +1,49 @@
-"""What every benchmark stands on: servers of its own, an app on them, and rows made in bulk."""
+"""What every benchmark stands on: an app on an empty database, rows made in bulk, an attempt made ready."""
 
 from __future__ import annotations
 
 import contextlib
-import os
-import socket
-import subprocess
-import tempfile
-import time
+import secrets
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
 from flask import Flask
 from flask_migrate import upgrade
-from sqlalchemy import insert, literal, select
+from sqlalchemy import func, insert, literal, select
 
 from config import ROOT, load
 from mailservice import clock
 from mailservice.app import create_app
-from mailservice.database import transaction, write
-from mailservice.models import Client, Mailing, Message, Periodicity, User, mailing_clients
+from mailservice.database import db, read, transaction, write
+from mailservice.jobs import ticks
+from mailservice.models import Client, Mailing, Message, Periodicity, Result, State, User, mailing_clients
+from mailservice.sending import settling
+from mailservice.services import progress
 
+SENDER = "Shop <news@shop.example>"
+SUBJECT = "News for {{ first_name | you }}"
+CONNECTIONS = 10  # of each sender
 CHUNK = 10_000
+WARM_UP = 500  # letters
 
 
-def make_app(folder: Path, *, mail_port: int, database_url: str = "", **settings: object) -> Flask:
-    """An app on an empty, migrated database, whose mail server is on this port."""
-    app = create_app(
+@contextlib.contextmanager
+def service(folder: Path, *, mail_port: int, database_url: str = "") -> Iterator[Flask]:
+    """An app on an empty, migrated database, and its context."""
+    app = app_on(folder, mail_port=mail_port, database_url=database_url)
+    with app.app_context():
+        upgrade(str(ROOT / "migrations"))
+        try:
+            yield app
+        finally:
+            db.session.remove()
+            db.engine.dispose()
+
+
+def app_on(folder: Path, *, mail_port: int, database_url: str = "") -> Flask:
+    """The app on what a process before this one has made."""
+    return create_app(
         load(
             {
                 "INSTANCE_PATH": str(folder),
@@ -36,18 +52,15 @@ def make_app(folder: Path, *, mail_port: int, database_url: str = "", **settings
                 "MAIL_SERVER": "127.0.0.1",
                 "MAIL_PORT": str(mail_port),
                 "MAIL_SECURITY": "none",
-                "MAIL_SENDER": "Shop <news@shop.example>",
+                "MAIL_SENDER": SENDER,
+                "MAIL_CONNECTIONS": str(CONNECTIONS),
                 "LOG_LEVEL": "ERROR",
             }
-            | {name.upper(): str(value) for name, value in settings.items()}
         )
     )
-    with app.app_context():
-        upgrade(str(ROOT / "migrations"))
-    return app
 
 
-def body(size: int = 5000) -> str:
+def body(size: int = 4700) -> str:
     """Markdown that makes, with its HTML part, a letter of about twice its size."""
     paragraph = (
         "Dear {{ first_name | friend }}, this week we have **new things** on the shelves, among them a lamp, "
@@ -58,13 +71,13 @@ def body(size: int = 5000) -> str:
 
 
 def fill(count: int) -> int:
-    """A user with so many clients and a mailing to all of them that is due now; the mailing's id."""
-    now = clock.now()
+    """A new user with so many clients and a mailing to all of them that is due now; the mailing's id."""
+    now, address = clock.now(), f"owner-{secrets.token_hex(4)}@example.org"
     with transaction() as session:
-        owner = User(email="o@example.org", email_normalised="o@example.org", password_hash="-", confirmed_at=now)
+        owner = User(email=address, email_normalised=address, password_hash="-", confirmed_at=now)
         session.add(owner)
         session.flush()
-        message = Message(owner_id=owner.id, subject="News for {{ first_name | you }}", body=body())
+        message = Message(owner_id=owner.id, subject=SUBJECT, body=body())
         session.add(message)
         session.flush()
         mailing = Mailing(
@@ -81,80 +94,49 @@ def fill(count: int) -> int:
         session.flush()
         owner_id, mailing_id = owner.id, mailing.id
     for start in range(0, count, CHUNK):
-        rows = [
-            {
-                "owner_id": owner_id,
-                "email": f"user{n}@example.org",
-                "email_normalised": f"user{n}@example.org",
-                "full_name": f"Anna Petrova {n}",
-                "comment": "",
-                "created_at": now,
-                "updated_at": now,
-            }
-            for n in range(start, min(start + CHUNK, count))
-        ]
+        rows = [_client(n, owner_id) for n in range(start, min(start + CHUNK, count))]
         with write() as connection:
             connection.execute(insert(Client), rows)
     with write() as connection:
-        chosen = select(literal(mailing_id), Client.id, literal(owner_id))
+        chosen = select(literal(mailing_id), Client.id, Client.owner_id).where(Client.owner_id == owner_id)
         connection.execute(insert(mailing_clients).from_select(["mailing_id", "client_id", "owner_id"], chosen))
     return mailing_id
 
 
-@contextlib.contextmanager
-def fastsink(source: Path, *options: str) -> Iterator[int]:
-    """The cheap sink, built in a temporary folder; its port."""
-    with tempfile.TemporaryDirectory() as folder:
-        binary = Path(folder) / "fastsink"
-        subprocess.run(["cc", "-O2", "-w", "-o", str(binary), str(source)], check=True)
-        port = free_port()
-        process = subprocess.Popen([binary, *options, str(port)], stderr=subprocess.DEVNULL)
-        try:
-            wait_for(port)
-            yield port
-        finally:
-            process.terminate()
-            process.wait()
+def _client(number: int, owner_id: int) -> dict[str, object]:
+    address, now = email(number), clock.now()
+    return {
+        "owner_id": owner_id,
+        "email": address,
+        "email_normalised": address,
+        "full_name": full_name(number),
+        "comment": "",
+        "created_at": now,
+        "updated_at": now,
+    }
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+def full_name(number: int) -> str:
+    return f"Anna Petrova {number}"
 
 
-def wait_for(port: int, seconds: float = 10) -> None:
-    end = time.monotonic() + seconds
-    while True:
-        try:
-            socket.create_connection(("127.0.0.1", port), 1).close()
-            return
-        except OSError:
-            if time.monotonic() > end:
-                raise
-            time.sleep(0.02)
+def email(number: int) -> str:
+    return f"user{number}@example.org"
 
 
-def cpu_of(pids: list[int]) -> float:
-    """Seconds of CPU that these processes have used, their ended children included."""
-    tick, total = os.sysconf("SC_CLK_TCK"), 0
-    for pid in pids:
-        with contextlib.suppress(OSError):
-            fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-            total += sum(int(value) for value in fields[11:15])
-    return total / tick
+def prepare(mailing_id: int) -> int:
+    """Plans the mailing and freezes its audience, as ticks do in slices; the attempt's id."""
+    ticks.plan_due(mailing_id)
+    settling.prepare(sender=SENDER, seconds=24 * 3600)
+    attempt_id = progress.open_ids(mailing_id).pop()
+    db.session.rollback()
+    return attempt_id
 
 
-def family(pid: int) -> list[int]:
-    """A process and its living descendants."""
-    children: dict[int, list[int]] = {}
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            with contextlib.suppress(OSError):
-                parent = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
-                children.setdefault(parent, []).append(int(entry.name))
-    found, queue = [], [pid]
-    while queue:
-        found.append(queue.pop())
-        queue += children.get(found[-1], [])
-    return found
+def check(attempt_id: int, letters: int) -> None:
+    """Every letter of the attempt has its acceptance in the database."""
+    with read() as connection:
+        query = select(func.count()).where(Result.attempt_id == attempt_id, Result.state == State.SENT)
+        sent = connection.scalar(query)
+    if sent != letters:
+        raise SystemExit(f"only {sent} of {letters} letters are recorded as sent")

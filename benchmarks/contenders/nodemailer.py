@@ -1,0 +1,40 @@
+"""nodemailer with its pool, put into a temporary folder by npm."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+from benchmarks import ground, letter, processes
+from benchmarks.contest import Classic, Measured, Sink
+
+VERSION = "10.6.0"
+PROGRAM = Path(__file__).with_suffix(".js")
+
+
+class Nodemailer(Classic):
+    name = "nodemailer"
+    share = 1 / 8
+    connections = 10
+    round_trips = 2  # it has PIPELINING: the envelope with DATA, and the letter
+
+    def __init__(self, scratch: Path):
+        """Raises Missing where there is no node or npm, or npm cannot reach its registry."""
+        node = processes.run(["node", "--version"]).output.strip().lstrip("v")
+        quietly = ["--no-audit", "--no-fund", "--ignore-scripts", "--loglevel=error"]
+        processes.run(["npm", "install", *quietly, "--prefix", scratch, f"nodemailer@{VERSION}"])
+        self.about = f"{VERSION} on Node {node}, pool of {self.connections}"
+        self._environment = {**os.environ, "NODE_PATH": str(scratch / "node_modules")}
+
+    def run(self, letters: int, sink: Sink) -> Measured:
+        written = [letter.filled(number) for number in range(letters)]
+        task = {
+            "port": sink.port,
+            "pool": self.connections,
+            "from": ground.SENDER,
+            "letters": [{"to": to.to, "subject": to.subject, "text": to.text, "html": to.html} for to in written],
+        }
+        ran = processes.run(["node", PROGRAM], environment=self._environment, told=json.dumps(task))
+        found = json.loads(ran.output)  # its own clock and CPU: without the start of Node
+        return Measured(letters / found["seconds"], found["cpu"] / letters * 1e6)
