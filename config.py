@@ -7,16 +7,19 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import math
 import os
 import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
-from email.utils import formataddr, parseaddr
 from pathlib import Path
 from urllib.parse import quote, urlsplit
 from zoneinfo import ZoneInfo
 
 from dotenv import dotenv_values
+
+from mailservice import mail_servers
+from mailservice.mail_servers import PORTS, Limits, MailServer
 
 ROOT = Path(__file__).resolve().parent
 LANGUAGES = ("ru", "en")
@@ -52,10 +55,15 @@ class Settings:
     mail_security: str = ""  # none | starttls | tls
     mail_username: str = ""
     mail_password: str = field(default="", repr=False)
+    mail_servers: str = field(default="", repr=False)
     mail_sender: str = ""
     mail_ca_file: str = ""
     mail_local_name: str = "localhost"
     mail_connections: int = 2
+    mail_letters_per_connection: int = 0
+    mail_per_second: float = 0.0
+    mail_per_hour: int = 0
+    mail_groups: str = ""
     mail_timeout: float = 30.0
     mail_final_timeout: float = 600.0
     inbox_host: str = "127.0.0.1"
@@ -83,7 +91,29 @@ class Settings:
 
     @property
     def embedded_inbox(self) -> bool:
-        return not self.mail_server
+        return not (self.mail_server or self.mail_servers)
+
+    @property
+    def servers(self) -> tuple[MailServer, ...]:
+        """The mail servers that letters go to, at least one; the local inbox where none is set."""
+        if self.mail_servers:
+            return tuple(mail_servers.parse(self.mail_servers, self._server)[0])
+        return (self._server,)
+
+    @property
+    def _server(self) -> MailServer:
+        """The one of MAIL_SERVER; also what those of MAIL_SERVERS have that do not say otherwise."""
+        groups, _ = mail_servers.parse_groups(self.mail_groups)
+        return MailServer(
+            self.mail_server or self.inbox_host,
+            self.mail_port,
+            self.mail_security,
+            self.mail_username,
+            self.mail_password,
+            connections=self.mail_connections,
+            letters_per_connection=self.mail_letters_per_connection,
+            limits=Limits(self.mail_per_second, self.mail_per_hour, groups),
+        )
 
     @property
     def redis_socket(self) -> Path:
@@ -174,13 +204,12 @@ def _with_defaults(s: Settings) -> Settings:
     changes: dict[str, object] = {
         "database_url": normalise_database_url(s.database_url),
         "public_url": (s.public_url or f"http://{s.web_host}:{s.web_port}").rstrip("/"),
-        "mail_sender": s.mail_sender or ("" if s.mail_server else "Mailservice <mailservice@example.org>"),
+        "mail_sender": s.mail_sender or ("Mailservice <mailservice@example.org>" if s.embedded_inbox else ""),
     }
     if s.mail_server:
         changes["mail_security"] = s.mail_security or "starttls"
-        ports = {"none": 25, "starttls": 587, "tls": 465}
-        changes["mail_port"] = s.mail_port or ports.get(str(changes["mail_security"]), 587)
-    else:
+        changes["mail_port"] = s.mail_port or PORTS.get(str(changes["mail_security"]), 587)
+    elif s.embedded_inbox:
         changes |= {"mail_security": "none", "mail_port": s.inbox_smtp_port}
     return replace(s, **changes)  # type: ignore[arg-type]
 
@@ -202,14 +231,7 @@ def _problems(s: Settings) -> list[str]:
         lines.append("DATABASE_URL: only sqlite:// and postgresql:// are supported.")
     if s.redis_url and not s.redis_url.startswith(("redis://", "rediss://", "unix://")):
         lines.append("REDIS_URL: must start with redis://, rediss:// or unix://.")
-    if s.mail_security not in {"none", "starttls", "tls"}:
-        lines.append(f"MAIL_SECURITY: “{s.mail_security}” is not one of none, starttls, tls.")
-    if s.mail_server and not s.mail_sender:
-        lines.append("MAIL_SENDER: is required with MAIL_SERVER, for example: Shop <news@shop.example>.")
-    if s.mail_sender and not _is_mailbox(s.mail_sender):
-        lines.append(f"MAIL_SENDER: “{s.mail_sender}” is not one mailbox; a name with a comma needs quotes.")
-    if s.mail_ca_file and not Path(s.mail_ca_file).is_file():
-        lines.append(f"MAIL_CA_FILE: there is no file “{s.mail_ca_file}”.")
+    lines += _mail_problems(s)
     if s.default_language not in LANGUAGES:
         lines.append(f"DEFAULT_LANGUAGE: “{s.default_language}” is not one of {', '.join(LANGUAGES)}.")
     if urlsplit(s.public_url).scheme not in {"http", "https"} or not urlsplit(s.public_url).netloc:
@@ -218,21 +240,34 @@ def _problems(s: Settings) -> list[str]:
         ZoneInfo(s.default_time_zone)
     except (KeyError, ValueError, OSError):
         lines.append(f"DEFAULT_TIME_ZONE: “{s.default_time_zone}” is not an IANA zone.")
-    for name in ("web_port", "mail_port", "inbox_smtp_port", "inbox_web_port"):
+    for name in ("web_port", "inbox_smtp_port", "inbox_web_port", *(() if s.mail_servers else ("mail_port",))):
         if not 0 < getattr(s, name) < 65536:
             lines.append(f"{name.upper()}: must be between 1 and 65535.")
     counts = ("web_workers", "workers", "inbox_keep", "tick_seconds", "lease_seconds", "mail_connections")
     for name in (*counts, "mail_timeout", "mail_final_timeout"):
         if not getattr(s, name) > 0:
             lines.append(f"{name.upper()}: must be above zero.")
+    for name in ("mail_letters_per_connection", "mail_per_second", "mail_per_hour"):
+        if not 0 <= getattr(s, name) < math.inf:
+            lines.append(f"{name.upper()}: must be above zero, or zero for no limit.")
     return lines + (_production_problems(s) if s.production else [])
 
 
-def _is_mailbox(text: str) -> bool:
-    """Whether it is one address, with or without a name (RFC 5322 3.4)."""
-    name, address = parseaddr(text)
-    local, _, domain = address.rpartition("@")
-    return bool(local and domain) and formataddr((name, address)).count("@") == text.count("@") and text.isprintable()
+def _mail_problems(s: Settings) -> list[str]:
+    lines = []
+    if s.mail_servers and (s.mail_server or s.mail_port or s.mail_security or s.mail_username or s.mail_password):
+        lines.append("MAIL_SERVERS: leave out MAIL_SERVER, _PORT, _SECURITY, _USERNAME and _PASSWORD with it.")
+    elif not s.mail_servers and s.mail_security not in PORTS:
+        lines.append(f"MAIL_SECURITY: “{s.mail_security}” is not one of none, starttls, tls.")
+    lines += [f"MAIL_GROUPS: {problem}" for problem in mail_servers.parse_groups(s.mail_groups)[1]]
+    lines += [f"MAIL_SERVERS: {problem}" for problem in mail_servers.parse(s.mail_servers, s._server)[1]]
+    if not s.embedded_inbox and not s.mail_sender:
+        lines.append("MAIL_SENDER: is required with a mail server, for example: Shop <news@shop.example>.")
+    if s.mail_sender and not mail_servers.is_mailbox(s.mail_sender):
+        lines.append(f"MAIL_SENDER: “{s.mail_sender}” is not one mailbox; a name with a comma needs quotes.")
+    if s.mail_ca_file and not Path(s.mail_ca_file).is_file():
+        lines.append(f"MAIL_CA_FILE: there is no file “{s.mail_ca_file}”.")
+    return lines
 
 
 def _production_problems(s: Settings) -> list[str]:
@@ -242,10 +277,12 @@ def _production_problems(s: Settings) -> list[str]:
         lines.append("SECRET_KEY: is required in production; make one: openssl rand -hex 32")
     elif s.secret_key.lower() in UNSAFE_KEYS or len(s.secret_key) < SHORTEST_KEY:
         lines.append(f"SECRET_KEY: is too easy to guess; take {SHORTEST_KEY} characters: openssl rand -hex 32")
-    if not s.mail_server:
+    if s.embedded_inbox:
         lines.append("MAIL_SERVER: is required in production; the local inbox delivers to nobody.")
-    if s.mail_server and s.mail_security == "none" and s.mail_username:
-        lines.append("MAIL_SECURITY: “none” would send MAIL_PASSWORD in the clear.")
+    for server in s.servers:
+        if server.security == "none" and server.username:
+            name = "MAIL_SERVERS" if s.mail_servers else "MAIL_SECURITY"
+            lines.append(f"{name}: “none” would send the password for {server.name} in the clear.")
     if not s.https:
         lines.append("PUBLIC_URL: must be an https:// address in production.")
     return lines

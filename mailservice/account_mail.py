@@ -10,7 +10,7 @@ import smtplib
 import socket
 import ssl
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from email.message import EmailMessage
 from typing import Any
@@ -20,9 +20,12 @@ from flask import Flask, current_app
 from flask_babel import force_locale
 
 from config import Settings
-from mailservice.database import db
+from mailservice import clock
+from mailservice.database import db, read
+from mailservice.mail_servers import MailServer
 from mailservice.models import User
 from mailservice.queues import Job, enqueue
+from mailservice.sending import breaker
 from mailservice.services import account_letters
 from mailservice.services.account_letters import AccountLetter
 
@@ -39,14 +42,22 @@ class NotSent(Exception):
 
 
 class Connection(flask_mail.Connection):
-    """One conversation with the mail server, every step of which ends."""
+    """One conversation with the first of the mail servers that lets us in; every step of it ends."""
 
-    def __init__(self, mail: AccountMail, settings: Settings):
+    def __init__(self, mail: AccountMail, settings: Settings, servers: Sequence[MailServer]):
         super().__init__(mail)
         self.settings = settings
+        self.servers = servers
 
     def __enter__(self) -> Connection:
-        self.host = self.configure_host()
+        *others, last = self.servers
+        for server in others:
+            try:
+                self.host = self._reach(server)
+                return self
+            except (OSError, smtplib.SMTPException) as error:
+                log.warning("The mail server %s does not take letters of the accounts: %s", server.name, error)
+        self.host = self._reach(last)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -56,33 +67,23 @@ class Connection(flask_mail.Connection):
                 self.host.quit()
             self.host.close()
 
-    def configure_host(self) -> smtplib.SMTP:
+    def _reach(self, server: MailServer) -> smtplib.SMTP:
         s = self.settings
         context = ssl.create_default_context(cafile=s.mail_ca_file or None)
         common: dict[str, Any] = {"local_hostname": s.mail_local_name, "timeout": s.mail_timeout}
-        if s.mail_security == "tls":
+        if server.security == "tls":
             host: smtplib.SMTP = smtplib.SMTP_SSL(context=context, **common)
         else:
             host = smtplib.SMTP(**common)
         # What the certificate is checked against; the constructor would take it only by connecting at once.
-        host._host = s.mail_server or s.inbox_host  # type: ignore[attr-defined]
+        host._host = server.host  # type: ignore[attr-defined]
         with _ending(host, s.mail_timeout * STEPS):
             try:
-                self._open(host, context)
+                _open(host, server, context)
             except BaseException:
                 host.close()
                 raise
         return host
-
-    def _open(self, host: smtplib.SMTP, context: ssl.SSLContext) -> None:
-        s = self.settings
-        code, reply = host.connect(s.mail_server or s.inbox_host, s.mail_port)
-        if code != 220:
-            raise smtplib.SMTPConnectError(code, reply)
-        if s.mail_security == "starttls":
-            host.starttls(context=context)
-        if s.mail_username:
-            host.login(s.mail_username, s.mail_password)
 
     def send_letter(self, letter: EmailMessage, *, sender: str, recipient: str) -> str:
         """The server's reply to the whole letter; smtplib's errors otherwise."""
@@ -99,7 +100,12 @@ class AccountMail(flask_mail.Mail):
     """Flask-Mail, told by our settings; it sends in tests too, to a real server."""
 
     def connect(self) -> Connection:
-        return Connection(self, current_app.config["SETTINGS"])
+        """The mail servers that the senders leave out come last."""
+        settings: Settings = current_app.config["SETTINGS"]
+        servers = settings.servers
+        with read() as connection:
+            left_out = breaker.waiting(connection, [server.name for server in servers], clock.now())
+        return Connection(self, settings, sorted(servers, key=lambda server: server.name in left_out))
 
     def send_letter(self, letter: EmailMessage, *, sender: str, recipient: str) -> str:
         """The server's reply; NotSent for everything that went wrong."""
@@ -171,6 +177,16 @@ def _ending(host: smtplib.SMTP, seconds: float) -> Iterator[None]:
         yield
     finally:
         timer.cancel()
+
+
+def _open(host: smtplib.SMTP, server: MailServer, context: ssl.SSLContext) -> None:
+    code, reply = host.connect(server.host, server.port)
+    if code != 220:
+        raise smtplib.SMTPConnectError(code, reply)
+    if server.security == "starttls":
+        host.starttls(context=context)
+    if server.username:
+        host.login(server.username, server.password)
 
 
 def _expect(answer: tuple[int, bytes]) -> str:

@@ -2,19 +2,20 @@ import subprocess
 import time
 from contextlib import suppress
 from dataclasses import replace
+from datetime import timedelta
 from email import message_from_bytes
 from email.policy import default
 
 import pytest
 from flask_babel import force_locale
 
-from mailservice import account_mail
+from mailservice import account_mail, clock
 from mailservice.account_mail import NotSent
 from mailservice.database import db, transaction
-from mailservice.models import User
+from mailservice.models import Breaker, User
 from mailservice.services.account_letters import AccountLetter
 from tests import factories
-from tests.faults.mail_server import DROP, HANG, RESET, Drip
+from tests.faults.mail_server import DROP, HANG, RESET, Drip, MailServer
 from tests.servers import wait_until
 
 
@@ -172,3 +173,34 @@ def test_a_wrong_password_of_ours_is_a_reason_to_try_again(app, user, mail_serve
         account_mail.deliver(AccountLetter.CONFIRM, user.id)
     assert refused.value.temporary
     assert "mistyped" not in str(refused.value)
+
+
+def test_with_several_servers_the_first_that_lets_us_in_takes_the_letter(app, user, mail_server):
+    with MailServer() as down:
+        down.on_connect("421 busy")
+        set_up(app, mail_server="", mail_servers=urls(down.port, mail_server.port))
+        assert account_mail.deliver(AccountLetter.CONFIRM, user.id).startswith("250 ")
+        assert (down.connections, len(mail_server.accepted)) == (1, 1)
+
+
+def test_one_that_the_senders_leave_out_is_asked_last(app, user, mail_server):
+    with MailServer() as left_out:
+        set_up(app, mail_server="", mail_servers=urls(left_out.port, mail_server.port))
+        with transaction() as session:
+            later = clock.now() + timedelta(seconds=30)
+            session.add(Breaker(name=f"127.0.0.1:{left_out.port}", failures=5, opens=1, retry_at=later))
+        account_mail.deliver(AccountLetter.CONFIRM, user.id)
+        assert (left_out.connections, len(mail_server.accepted)) == (0, 1)
+
+
+def test_a_letter_that_the_first_server_refuses_is_not_taken_to_the_next(app, user, mail_server):
+    with MailServer() as strict:
+        strict.on_dot("550 5.7.1 no")
+        set_up(app, mail_server="", mail_servers=urls(strict.port, mail_server.port))
+        with pytest.raises(NotSent, match="550"):
+            account_mail.deliver(AccountLetter.CONFIRM, user.id)
+        assert mail_server.connections == 0
+
+
+def urls(*ports):
+    return " ".join(f"smtp://127.0.0.1:{port}?security=none" for port in ports)

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from config import LONGEST_SOCKET_PATH, ROOT, Settings, SettingsError, load
+from mailservice.mail_servers import Limits
 
 SAFE = {
     "ENVIRONMENT": "production",
@@ -31,8 +32,10 @@ DESCRIBED = {
     "MAIL_SECURITY",
     "MAIL_USERNAME",
     "MAIL_PASSWORD",
+    "MAIL_SERVERS",
     "MAIL_SENDER",
     "MAIL_CA_FILE",
+    "MAIL_GROUPS",
 }
 
 
@@ -108,6 +111,13 @@ def test_a_bare_production_names_all_that_is_missing_at_once() -> None:
         ("INBOX_KEEP", "-1"),
         ("MAIL_TIMEOUT", "soon"),
         ("MAIL_SECURITY", "ssl"),
+        ("MAIL_PER_SECOND", "-1"),
+        ("MAIL_PER_SECOND", "nan"),
+        ("MAIL_PER_HOUR", "1.5"),
+        ("MAIL_LETTERS_PER_CONNECTION", "-1"),
+        ("MAIL_GROUPS", "gmail"),
+        ("MAIL_GROUPS", "hotmail=3"),
+        ("MAIL_GROUPS", "gmail=0"),
         ("DATABASE_URL", "mysql://db.example/mail"),
         ("REDIS_URL", "localhost:6379"),
         ("DEFAULT_LANGUAGE", "de"),
@@ -174,3 +184,98 @@ def test_a_sender_that_is_not_one_mailbox_is_refused(tmp_path, sender):
 def test_a_sender_with_or_without_a_name_is_taken(tmp_path, sender):
     settings = load({"INSTANCE_PATH": str(tmp_path), "MAIL_SERVER": "mail.example.org", "MAIL_SENDER": sender})
     assert settings.mail_sender == sender
+
+
+# Several mail servers
+
+TWO = "smtp://shop:p%40ss%2Cword@one.example?weight=3&per_second=50&gmail=20, smtps://two.example:4650?per_hour=1000"
+SEVERAL = {name: value for name, value in SAFE.items() if name != "MAIL_SERVER"}
+
+
+def test_one_mail_server_has_all_that_the_settings_say() -> None:
+    more = {"MAIL_PER_SECOND": "2.5", "MAIL_GROUPS": "gmail=1, mail.ru=0.5", "MAIL_LETTERS_PER_CONNECTION": "100"}
+    (server,) = load(SAFE | more | {"MAIL_USERNAME": "shop", "MAIL_PASSWORD": "hunter2"}).servers
+    assert (server.name, server.security, server.username, server.password) == (
+        *("smtp.example:587", "starttls", "shop", "hunter2"),
+    )
+    assert server.letters_per_connection == 100
+    assert server.limits == Limits(2.5, 0, {"gmail": 1, "mail.ru": 0.5})
+
+
+def test_without_any_the_local_inbox_is_the_mail_server(tmp_path: Path) -> None:
+    settings = load({"INSTANCE_PATH": str(tmp_path), "INBOX_SMTP_PORT": "2525"})
+    assert [server.name for server in settings.servers] == ["127.0.0.1:2525"]
+    assert settings.embedded_inbox
+
+
+def test_each_of_several_says_what_differs_and_has_the_rest_from_the_settings() -> None:
+    settings = load(SEVERAL | {"MAIL_SERVERS": TWO, "MAIL_CONNECTIONS": "7", "MAIL_PER_SECOND": "5"})
+    first, second = settings.servers
+    assert not settings.embedded_inbox
+    assert (first.name, first.security, first.weight) == ("one.example:587", "starttls", 3)
+    assert (first.username, first.password) == ("shop", "p@ss,word")
+    assert first.limits == Limits(50, 0, {"gmail": 20})
+    assert (second.name, second.security, second.weight, second.username) == ("two.example:4650", "tls", 1, "")
+    assert second.limits == Limits(5, 1000, {})
+    assert first.connections == second.connections == 7
+
+
+@pytest.mark.parametrize("name", ["MAIL_SERVER", "MAIL_PORT", "MAIL_SECURITY", "MAIL_USERNAME", "MAIL_PASSWORD"])
+def test_one_mail_server_and_several_are_not_named_at_once(name: str) -> None:
+    value = {"MAIL_PORT": "25", "MAIL_SECURITY": "tls"}.get(name, "something")
+    (line,) = refusals(**(SEVERAL | {"MAIL_SERVERS": TWO, name: value}))
+    assert line.startswith("MAIL_SERVERS: ")
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "one.example:25",
+        "http://user:hunter2@one.example",
+        "smtp://user:hunter2@",
+        "smtp://user@one.example",
+        "smtp://user:hunter2@one.example:port",
+        "smtp://user:hunter2@one.example:0",
+        "smtp://user:hunter2@one.example:99999",
+        "smtp://user:hun/ter2@one.example",
+        "smtp://user:12?hunter2@one.example",
+        "smtp://user:12#hunter2@one.example",
+        "smtp://user:hunter2@one.example/path",
+        "smtp://user:hunter2@one.example?hunter2",
+        "smtp://user:hunter2@one.example?secret=hunter2",
+        "smtp://user:hunter2@one.example?weight=0",
+        "smtp://user:hunter2@one.example?weight=3&weight=hunter2",
+        "smtp://user:hunter2@one.example?per_second=inf",
+        "smtp://user:hunter2@one.example?connections=2.5",
+        "smtp://user:hunter2@one.example?per_hour=many",
+        "smtp://user:hunter2@one.example?gmail=-1",
+        "smtp://user:hunter2@one.example?security=ssl",
+    ],
+)
+def test_a_server_that_cannot_be_read_is_named_by_its_place_and_no_secret_is_told(url: str) -> None:
+    (line,) = refusals(**(SEVERAL | {"MAIL_SERVERS": f"smtp://fine.example {url}"}))
+    assert line.startswith("MAIL_SERVERS: server 2: ")
+    assert "ter2" not in line
+
+
+def test_no_server_is_named_twice_and_none_is_not_several() -> None:
+    assert "twice" in refusals(**(SEVERAL | {"MAIL_SERVERS": "smtp://one.example smtp://ONE.example:587"}))[0]
+    assert refusals(**(SEVERAL | {"MAIL_SERVERS": ","})) == ["MAIL_SERVERS: names no server."]
+
+
+def test_several_need_a_sender_too() -> None:
+    (line,) = refusals(**(SEVERAL | {"MAIL_SERVERS": TWO, "MAIL_SENDER": ""}))
+    assert line.startswith("MAIL_SENDER: ")
+
+
+def test_production_sends_none_of_several_a_password_in_the_clear() -> None:
+    (line,) = refusals(**SEVERAL, MAIL_SERVERS="smtp://shop:hunter2@one.example?security=none")
+    assert line.startswith("MAIL_SERVERS: ")
+    assert "hunter2" not in line
+
+
+def test_no_password_of_several_shows_when_settings_are_printed() -> None:
+    settings = load(SEVERAL | {"MAIL_SERVERS": TWO})
+    for text in (repr(settings), repr(settings.servers)):
+        assert "ss%2C" not in text
+        assert "p@ss" not in text

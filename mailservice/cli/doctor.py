@@ -7,6 +7,7 @@ import os
 import sys
 import tempfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import click
@@ -21,9 +22,11 @@ from mailservice.database import db, read
 from mailservice.jobs import doorbell
 from mailservice.jobs.house import house
 from mailservice.sending import probing
+from mailservice.sending.links import Route
 from mailservice.services import invariants
 
 SHOWN = 5  # rows that break a rule
+Check = Callable[[Settings], str]
 
 
 class Wrong(Exception):
@@ -36,20 +39,20 @@ def command() -> None:
     """Check settings, database, Redis, mail server, the instance folder and the ledger. Exits with 1 on any FAIL."""
     settings: Settings = current_app.config["SETTINGS"]
     logging.getLogger("alembic").setLevel(logging.WARNING)  # what it looks at is noise
-    checks: list[tuple[str, Callable[[Settings], str]]] = [
+    checks: list[tuple[str, Check]] = [
         ("settings", _settings),
         ("instance folder", _folder),
         ("database", _database),
         ("migrations", _migrations),
         ("redis", _redis),
-        ("mail server", _mail_server),
+        *_of_mail_servers(settings),
         ("ledger", _ledger),
     ]
     results = [_run(name, check, settings) for name, check in checks]
     sys.exit(0 if all(results) else 1)
 
 
-def _run(name: str, check: Callable[[Settings], str], settings: Settings) -> bool:
+def _run(name: str, check: Check, settings: Settings) -> bool:
     try:
         said, is_well = check(settings), True
     except Wrong as wrong:
@@ -110,11 +113,20 @@ def _redis(settings: Settings) -> str:
     return "the service's own" if settings.embedded_redis else "as REDIS_URL says"
 
 
-def _mail_server(settings: Settings) -> str:
-    if why := probing.why_not(house()):
+def _of_mail_servers(settings: Settings) -> list[tuple[str, Check]]:
+    """A check for each; with a number where there are several."""
+    routes = house().routes
+    if len(routes) == 1:
+        return [("mail server", partial(_mail_server, route=routes[0]))]
+    return [(f"mail server {n}", partial(_mail_server, route=route)) for n, route in enumerate(routes, start=1)]
+
+
+def _mail_server(settings: Settings, *, route: Route) -> str:
+    if why := probing.why_not(route.server):
         hint = "; “make run” starts the local inbox" if settings.embedded_inbox else ""
-        raise Wrong(f"{house().server_name}: {why}{hint}")
-    return f"{house().server_name}, {settings.mail_security}"
+        raise Wrong(f"{route.name}: {why}{hint}")
+    words = [route.name, route.server.security.value, f"weight {route.weight:g}", str(route.limits)]
+    return ", ".join(word for word in words if word)
 
 
 def _ledger(settings: Settings) -> str:

@@ -38,7 +38,7 @@ def command(if_empty: bool) -> None:
     except IntegrityError:
         raise click.ClickException("Somebody else is filling this database at the same time.") from None
     if held:
-        click.echo(f"Mail goes to {settings.mail_server} now, so the demo mailings are paused.")
+        click.echo(f"Mail goes to {_names(settings)} now, so the demo mailings are paused.")
     if filled:
         _say(settings)
     elif not if_empty:
@@ -70,7 +70,11 @@ def _hold() -> int:
         return demo.hold(clock.now())
 
 
+def _names(settings: Settings) -> str:
+    return ", ".join(server.name for server in settings.servers)
+
+
 def _say(settings: Settings) -> None:
     click.echo("The demo data is loaded.")
     if not settings.embedded_inbox:
-        click.echo(f"Mail goes to {settings.mail_server}, so every demo mailing is paused: nothing is sent by itself.")
+        click.echo(f"Mail goes to {_names(settings)}, so every demo mailing is paused: nothing is sent by itself.")

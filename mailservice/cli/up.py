@@ -160,7 +160,7 @@ def _welcome(settings: Settings) -> str:
             f"SMTP      {inbox}:{settings.inbox_smtp_port}",
         ]
     else:
-        lines.append(f"Mail      goes to {settings.mail_server}:{settings.mail_port}")
+        lines += [f"Mail      goes to {server.name}" for server in settings.servers]
     if not settings.production and (sign_ins := _demo_sign_ins()):
         lines += ["", "Demo sign-ins:", *(f"  {line}" for line in sign_ins)]
     lines += ["", "Ctrl-C stops everything."]

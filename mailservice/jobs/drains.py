@@ -16,16 +16,16 @@ from mailservice import clock
 from mailservice.database import read
 from mailservice.jobs import stopping
 from mailservice.jobs.house import house
-from mailservice.models import Batch, Breaker
+from mailservice.models import Batch
 from mailservice.queues import Job, QueueName, connection, enqueue, queue
-from mailservice.sending import ledger, recovery, settling
+from mailservice.sending import breaker, ledger, recovery, settling
 from mailservice.sending.journal import sender_of
 from mailservice.sending.sender import Sender
 
 log = logging.getLogger(__name__)
 SLICE = 30.0  # seconds
-TURN = 10.0  # seconds after which it makes room for drains that wait
-SHORTEST = 1.0  # seconds after which it makes room for jobs that never wait behind a mailing
+ROUND = 10.0  # seconds in which all drains that wait shall have had their turn
+SHORTEST = 1.0  # seconds that a turn lasts at least
 PREFIX = "drain"
 
 
@@ -64,14 +64,15 @@ def let_go() -> None:
 
 
 def _must_stop(begun: float) -> bool:
-    """The process is asked to end, the slice is over, or other jobs wait for this worker."""
+    """The process is asked to end, the slice is over, or other jobs wait for this worker: the more, the sooner."""
     stopping.beat()
     if stopping.is_asked():
         return True
     lasted = clock.steady() - begun
-    if lasted > TURN:
-        return lasted > SLICE or stopping.others_wait(urgent=False)
-    return lasted > SHORTEST and stopping.others_wait(urgent=True)
+    if lasted <= SHORTEST or lasted > SLICE:
+        return lasted > SLICE
+    urgent, others = stopping.count_waiting()
+    return urgent > 0 or lasted * others > ROUND
 
 
 def ring() -> None:
@@ -98,18 +99,19 @@ def ring() -> None:
 
 
 def may_send() -> bool:
-    """Whether the mail server is well, or it is time to look whether it is."""
+    """Whether a mail server is well, or it is time to look whether one is."""
     with read() as db:
         return _may_send(db, clock.now())
 
 
 def _may_send(db: Connection, now: datetime) -> bool:
-    retry_at = db.scalar(select(Breaker.retry_at).where(Breaker.name == house().server_name))
-    return retry_at is None or retry_at <= now
+    names = [route.name for route in house().routes]
+    return len(breaker.waiting(db, names, now)) < len(names)
 
 
 def why_not() -> str | None:
-    """The mail server's last words while its breaker is open."""
-    query = select(Breaker.last_reply).where(Breaker.name == house().server_name, Breaker.retry_at > clock.now())
+    """A mail server's last words while all breakers are open."""
+    names = [route.name for route in house().routes]
     with read() as db:
-        return db.scalar(query)
+        waiting = breaker.waiting(db, names, clock.now())
+    return next(iter(waiting.values())) if len(waiting) == len(names) else None

@@ -7,34 +7,37 @@ from datetime import timedelta
 from flask import current_app
 
 from config import Settings
+from mailservice import queues
+from mailservice.mail_servers import MailServer
 from mailservice.sending import unsubscribe_token
+from mailservice.sending.links import Route
 from mailservice.sending.sender import House
 from mailservice.smtp import Deadlines, Security, Server
 
 LONGEST_CONNECT = 10.0  # seconds
+REDIS_TIMEOUT = 0.25  # seconds: commits and claims wait behind it
 
 
 def house() -> House:
     settings: Settings = current_app.config["SETTINGS"]
     return House(
-        server=server(settings),
+        routes=tuple(_route(server, settings) for server in settings.servers),
         journal_path=settings.journal_path,
         public_url=settings.public_url,
         unsubscribe_key=unsubscribe_token.key(settings.secret_key),
-        connections=settings.mail_connections,
         lease=timedelta(seconds=settings.lease_seconds),
+        redis=queues.connection(timeout=REDIS_TIMEOUT),
     )
 
 
-def server(s: Settings) -> Server:
-    """The mail server of the settings; the local inbox where none is set."""
+def _route(m: MailServer, s: Settings) -> Route:
     quick = s.mail_timeout
-    return Server(
-        host=s.mail_server or s.inbox_host,
-        port=s.mail_port,
-        security=Security(s.mail_security),
-        username=s.mail_username or None,
-        password=s.mail_password or None,
+    server = Server(
+        host=m.host,
+        port=m.port,
+        security=Security(m.security),
+        username=m.username or None,
+        password=m.password or None,
         local_name=s.mail_local_name,
         ca_file=s.mail_ca_file or None,
         deadlines=Deadlines(
@@ -45,4 +48,6 @@ def server(s: Settings) -> Server:
             write=2 * quick,
             final=s.mail_final_timeout,
         ),
+        letters_per_connection=m.letters_per_connection or None,
     )
+    return Route(server, m.weight, m.connections, m.limits)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from functools import partial
 from typing import TypeVar
 
 from redis import Redis
@@ -57,10 +56,11 @@ class InProcessWorker(SimpleWorker):
     def must_stop(self) -> bool:
         return self._stop_requested
 
-    def others_wait(self, redis: Redis, *, urgent: bool) -> bool:
-        """Whether jobs wait for this worker; `urgent`: such as never wait behind a mailing."""
-        names = [queue.name for queue in self.queues if not urgent or queue.name != QueueName.SENDING.value]
-        return any(redis.llen(JsonQueue(name, connection=redis).key) for name in names)
+    def count_waiting(self, redis: Redis) -> tuple[int, int]:
+        """How many jobs wait for this worker: such as never wait behind a mailing, and drains."""
+        lengths = {queue.name: int(redis.llen(queue.key)) for queue in self.queues}
+        drains = lengths.pop(QueueName.SENDING.value, 0)
+        return sum(lengths.values()), drains
 
 
 _current: InProcessWorker | None = None
@@ -84,10 +84,10 @@ def beat() -> None:
         _ask_redis(worker.beat)
 
 
-def others_wait(*, urgent: bool) -> bool:
-    """Whether other jobs wait for this worker; unknown counts as no."""
+def count_waiting() -> tuple[int, int]:
+    """How many urgent jobs and how many drains wait for this worker; unknown counts as none."""
     worker = _current
-    return worker is not None and bool(_ask_redis(partial(worker.others_wait, urgent=urgent)))
+    return (_ask_redis(worker.count_waiting) if worker else None) or (0, 0)
 
 
 def _ask_redis(question: Callable[[Redis], T]) -> T | None:

@@ -11,6 +11,7 @@ from mailservice.models.message import Message
 from mailservice.models.post import Post
 from mailservice.models.result import Result, State
 from mailservice.models.suppression import Suppression, SuppressionReason
+from mailservice.models.throttle import Throttle
 from mailservice.models.user import Role, User
 
 __all__ = [
@@ -32,6 +33,7 @@ __all__ = [
     "State",
     "Suppression",
     "SuppressionReason",
+    "Throttle",
     "User",
     "mailing_clients",
 ]

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager
+from datetime import datetime
 from typing import Any, NamedTuple, TypeVar
 
 from mailservice import clock
@@ -30,6 +31,7 @@ class Part(NamedTuple):
     entries: list[Entry]
     is_through: bool  # all of its letters have a result: it is given back
     give_back: bool = False  # though some have none
+    put_off_until: datetime | None = None  # nobody needs to take it before
 
 
 class Committed(NamedTuple):
@@ -86,7 +88,7 @@ def commit(attempt_id: int, parts: list[Part]) -> Committed:
         left_out: dict[int, Reason] = {}
         for part in kept:
             if part.give_back:
-                ledger.release(connection, part.claim._replace(fence=part.claim.fence + 1))
+                ledger.release(connection, part.claim._replace(fence=part.claim.fence + 1), until=part.put_off_until)
             elif not part.is_through:
                 left_out |= batches.left_out(connection, attempt_id, part.claim.number)
         allowed = permission.ask(connection, attempt_id, now)

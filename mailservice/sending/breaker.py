@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import enum
 import logging
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, func, or_, select, update
@@ -50,6 +51,12 @@ def pass_through(connection: Connection, name: str, now: datetime) -> tuple[Gate
         update(Breaker).where(Breaker.name == name, Breaker.retry_at == row.retry_at).values(retry_at=now + PROBE_TIME)
     )
     return (Gate.PROBE if mine.rowcount == 1 else Gate.OPEN), False
+
+
+def waiting(connection: Connection, names: Iterable[str], now: datetime) -> dict[str, str]:
+    """Those of the servers that nothing is sent to now, not even a probe, and their last words."""
+    query = select(Breaker.name, Breaker.last_reply).where(Breaker.name.in_(names), Breaker.retry_at > now)
+    return {name: reply or "" for name, reply in connection.execute(query)}
 
 
 def trouble(

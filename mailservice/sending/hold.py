@@ -20,6 +20,7 @@ class Hold:
         self.left = len(claim.waiting)  # letters without a result
         self.in_flight = 0
         self.is_lost = False  # taken from us: others judge, by our journal
+        self.put_off_until: datetime | None = None  # the server's pace lets none of its letters go before
         self.lease_until = leased_at + claim.lease.total_seconds()  # nothing is begun after it
         self._begun: set[int] = set()
         self._pending: list[Entry] = []
@@ -76,7 +77,8 @@ class Hold:
         """What the next commit writes about this batch; `last`: it is given back, through or not."""
         self._under_way, self._pending = self._pending, []
         is_through = self.left == 0 and self.claim.rest == 0 and not self._has_deferred
-        return Part(self.claim, self._under_way, is_through, give_back=not is_through and (last or self.left == 0))
+        give_back = not is_through and (last or self.left == 0 or self.put_off_until is not None)
+        return Part(self.claim, self._under_way, is_through, give_back, self.put_off_until)
 
     def not_committed(self) -> None:
         """The commit failed: its entries wait for the next one."""

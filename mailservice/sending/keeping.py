@@ -7,6 +7,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future, wait
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy.exc import DBAPIError
@@ -30,6 +31,8 @@ COMMIT_MOST = 2_000  # results
 LOW_WATER = 300  # letters at hand below which the next batch is claimed, at least
 RESERVE = 0.3  # seconds that the letters at hand should last: longer than a commit takes
 MOST_AT_HAND = 5_000  # letters
+LONG_WAIT = 3.0  # seconds: when no letter at hand may go for so long, they are given back
+LONGEST_PUT_OFF = 300.0  # seconds
 LOOK_EVERY = 0.05  # seconds, while there is nothing to do but wait
 DATABASE_WAITS = (0.1, 0.5, 1, 2, 4, 8)  # seconds between the last tries to commit
 
@@ -42,6 +45,8 @@ class Keeper:
         self.attempt_id = attempt_id
         self.halted = ""
         self.queue: deque[tuple[Hold, Waiting]] = deque()  # letters that may be tried now
+        self.held: dict[str, deque[tuple[Hold, Waiting]]] = {}  # letters that the server's pace holds back, by group
+        self.pace = sender.pace
         self.left_out: dict[int, Reason] = {}  # deliveries that by now must not be sent to
         self.done = 0  # results in the ledger
         self._holds: dict[int, Hold] = {}  # by the batch's number
@@ -57,7 +62,29 @@ class Keeper:
 
     @property
     def is_exhausted(self) -> bool:
-        return self._dry and not self.queue
+        return self._dry and not self.at_hand
+
+    @property
+    def at_hand(self) -> int:
+        """Letters that wait for the connections, or for the server's pace."""
+        return len(self.queue) + (sum(map(len, self.held.values())) if self.held else 0)
+
+    def take(self) -> tuple[Hold, Waiting] | None:
+        """The next letter that may go at the server's pace; None when there is none now."""
+        if self.pace.is_free and not self.held:
+            return self.queue.popleft() if self.queue else None
+        for group, letters in list(self.held.items()):
+            if not letters:
+                del self.held[group]
+            elif self.pace.may(group):
+                return letters.popleft()
+        while self.queue:
+            taken = self.queue.popleft()
+            group = self.pace.group(taken[1].recipient.email)
+            if group not in self.held and self.pace.may(group):
+                return taken
+            self.held.setdefault(group, deque()).append(taken)
+        return None
 
     def halt(self, why: str) -> None:
         if not self.halted:
@@ -73,7 +100,8 @@ class Keeper:
     def claim_more(self) -> None:
         """Sees to it that the next batch is on its way before this one is through."""
         if self._claiming is None:
-            if len(self.queue) < self.low_water and not self._dry and not self.halted:
+            is_short = len(self.queue) < self.low_water and self.at_hand < MOST_AT_HAND
+            if is_short and not self._dry and not self.halted:
                 try:
                     self._claiming = self.sender.claim(self.attempt_id)
                     self._claiming.future.add_done_callback(self._bring_news)
@@ -103,14 +131,40 @@ class Keeper:
     def await_letters(self, pulse: Callable[[], bool]) -> None:
         """Waits for letters, and for the word that they may go; the pulse goes on meanwhile."""
         self.claim_more()
+        if self.held and not self.queue:
+            self._wait_for_pace(pulse)
         while not self.halted and self._is_waiting():
             under_way: list[Future[Any]] = [self._committing] if self._committing else []
             under_way += [self._claiming.future] if self._claiming else []
             wait(under_way, timeout=LOOK_EVERY) if under_way else time.sleep(LOOK_EVERY)
             pulse()
 
+    def _wait_for_pace(self, pulse: Callable[[], bool]) -> None:
+        """Letters that may not go for long are given back, so that others have their turn."""
+        wait_ = max(self.pace.wait(), min(self.pace.wait(group) for group in self.held))
+        if self._claiming is None and (self._dry or self.at_hand >= MOST_AT_HAND):
+            if wait_ > LONG_WAIT:
+                self._put_off(wait_, keep=0)
+            elif self.at_hand >= MOST_AT_HAND:
+                self._put_off(LONG_WAIT, keep=MOST_AT_HAND // 2)
+        time.sleep(min(wait_, LOOK_EVERY))
+        pulse()
+
+    def _put_off(self, seconds: float, *, keep: int) -> None:
+        """Gives back batches of which all letters left are held back, the newest first, but for `keep` letters."""
+        until = clock.now() + timedelta(seconds=min(seconds, LONGEST_PUT_OFF))
+        left = self.at_hand
+        for hold in reversed(list(self._holds.values())):
+            if left <= keep:
+                break
+            if hold.in_flight == 0 and hold.left > 0 and hold.put_off_until is None:
+                hold.put_off_until = until
+                left -= hold.left
+        for group, letters in self.held.items():
+            self.held[group] = deque(taken for taken in letters if taken[0].put_off_until is None)
+
     def _is_waiting(self) -> bool:
-        if self.queue:
+        if self.at_hand:
             return not self.is_permitted()
         return self._claiming is not None
 
@@ -138,6 +192,7 @@ class Keeper:
     def turn(self) -> None:
         """What is known goes into the ledger from time to time, and whether we may go on is asked."""
         self.look()
+        self.pace.turn()
         if self._committing is None:
             pending = sum(hold.pending for hold in self._holds.values())
             if self._holds and (pending >= COMMIT_MOST or clock.steady() - self._committed_at >= COMMIT_EVERY):

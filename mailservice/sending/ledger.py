@@ -68,12 +68,14 @@ def append(connection: Connection, attempt_id: int, entries: Sequence[Entry], *,
         _note_progress(connection, attempt_id, entries, now)
 
 
-def release(connection: Connection, claim: Claim) -> None:
-    """Gives the batch back; deferred letters keep it away until the first of them is due."""
-    free_batch(connection, claim.attempt_id, claim.number, Batch.fence == claim.fence)
+def release(connection: Connection, claim: Claim, *, until: datetime | None = None) -> None:
+    """Gives the batch back; deferred letters keep it away until the first of them is due, or the given moment does."""
+    free_batch(connection, claim.attempt_id, claim.number, Batch.fence == claim.fence, until=until)
 
 
-def free_batch(connection: Connection, attempt_id: int, number: int, *where: Any) -> None:
+def free_batch(
+    connection: Connection, attempt_id: int, number: int, *where: Any, until: datetime | None = None
+) -> None:
     """A batch without a holder: due when the first of its waiting deliveries is, a new one at once."""
     due = (
         select(func.max(Result.not_before))
@@ -92,7 +94,7 @@ def free_batch(connection: Connection, attempt_id: int, number: int, *where: Any
     connection.execute(
         update(Batch)
         .where(Batch.attempt_id == attempt_id, Batch.number == number, *where)
-        .values(holder=None, lease_until=None, evicted=False, fence=Batch.fence + 1, not_before=first)
+        .values(holder=None, lease_until=None, evicted=False, fence=Batch.fence + 1, not_before=until or first)
     )
 
 
@@ -193,17 +195,7 @@ def cancel_batch(connection: Connection, attempt_id: int, *, reason: Reason, now
         .outerjoin(deferred, deferred.c.id == last.c.id)
         .where(Delivery.attempt_id == attempt_id, Delivery.batch == number, ~exists().where(is_final()))
     )
-    columns = [
-        "delivery_id",
-        "attempt_id",
-        "round",
-        "state",
-        "reason",
-        "code",
-        "enhanced",
-        "reply",
-        "tried_at",
-    ]
+    columns = ["delivery_id", "attempt_id", "round", "state", "reason", "code", "enhanced", "reply", "tried_at"]
     connection.execute(insert(Result).from_select(columns, rest))
     recount(connection, attempt_id, number)
     return True

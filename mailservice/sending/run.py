@@ -16,7 +16,7 @@ from mailservice.sending.breaker import TroubleSort
 from mailservice.sending.hold import Hold
 from mailservice.sending.keeping import Keeper
 from mailservice.sending.letters import BadLetter, LetterPress
-from mailservice.smtp import Ambiguous, Letter, Outcome, Trouble
+from mailservice.smtp import Ambiguous, Deferred, Letter, Outcome, Trouble
 
 if TYPE_CHECKING:
     from mailservice.sending.sender import Sender
@@ -82,15 +82,8 @@ class Run:
         keeper = self.keeper
         if keeper.has_news or len(keeper.queue) < keeper.low_water:
             keeper.look()
-        while keeper.queue and not keeper.halted:
-            hold, waiting = taken = keeper.queue[0]
-            now = clock.steady()
-            if now >= keeper.permitted_until:
-                break
-            if now >= hold.lease_until:
-                keeper.halt("the lease has run out")
-                break
-            keeper.queue.popleft()
+        while not keeper.halted and keeper.is_permitted() and (taken := keeper.take()):
+            hold, waiting = taken
             if not hold.is_lost and (letter := self._letter(hold, waiting, taken)):
                 return letter
         return None
@@ -124,6 +117,8 @@ class Run:
             keeper.halt(f"the journal cannot be written: {error}")
             return False
         now = clock.steady()
+        if now >= hold.lease_until:
+            keeper.halt("the lease has run out")
         return now < hold.lease_until and now < keeper.permitted_until
 
     def end(self, letter: Letter, outcome: Outcome) -> None:
@@ -145,6 +140,8 @@ class Run:
             hold.journal.end(entry)
         except OSError as error:  # what is known stands in memory: a full disk stops only what comes
             self.keeper.halt(f"the journal cannot be written: {error}")
+        if isinstance(outcome, Deferred) or not self.keeper.pace.is_free:
+            self.keeper.pace.note(self.keeper.pace.group(waiting.recipient.email), outcome)
         if entry is not None and entry.state is State.SENT and self.sender.breaker_is_clean:
             self._refusals = self._lost = 0
         else:

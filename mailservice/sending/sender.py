@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Callable
 from concurrent.futures import Future
 from datetime import timedelta
@@ -10,7 +11,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from flask_babel import force_locale
+from redis import Redis
 from sqlalchemy import select
+from sqlalchemy.exc import DBAPIError
 
 from mailservice import clock
 from mailservice.database import read, write
@@ -22,25 +25,24 @@ from mailservice.sending.breaker import Gate, TroubleSort
 from mailservice.sending.fields import FieldError
 from mailservice.sending.journal import Journal, sender_name
 from mailservice.sending.letters import BadLetter, Identity, LetterPress, envelope_address
+from mailservice.sending.links import Link, Route, next_of
+from mailservice.sending.pacing import Pace
 from mailservice.sending.run import Run
-from mailservice.smtp import Loop, Server, Trouble, TroubleKind, probe
+from mailservice.smtp import Loop, Trouble, TroubleKind, probe
 
 log = logging.getLogger(__name__)
+TURN = 3.0  # seconds, after which another mail server has its turn
 
 
 class House(NamedTuple):
     """What a sender needs to know of its installation."""
 
-    server: Server
+    routes: tuple[Route, ...]
     journal_path: Path
     public_url: str
     unsubscribe_key: bytes
-    connections: int = 1
     lease: timedelta = LEASE
-
-    @property
-    def server_name(self) -> str:
-        return f"{self.server.host}:{self.server.port}"
+    redis: Redis | None = None  # with a short deadline
 
 
 class Claiming(NamedTuple):
@@ -52,18 +54,32 @@ class Claiming(NamedTuple):
 
 
 class Sender:
-    """One process's hand at the mail server. Its connections live as long as it does."""
+    """One process's hand at the mail servers. Its connections live as long as it does.
+
+    It turns to one server at a time: `loop`, `pace` and the breaker are that server's.
+    """
 
     def __init__(self, house: House, context: Context):
         self.house = house
         self.name = sender_name()
-        self.loop = Loop(house.server, connections=house.connections)
         self.books = Books(context)
         self.breaker_is_clean = True
         self.breaker_is_open = False
+        self._context = context
+        self._links = [Link(route, house.redis, self.books) for route in house.routes]
+        self._link = self._links[0]
+
+    @property
+    def loop(self) -> Loop:
+        return self._link.loop
+
+    @property
+    def pace(self) -> Pace:
+        return self._link.pace
 
     def close(self) -> None:
-        self.loop.close()
+        for link in self._links:
+            link.loop.close()
         self.books.close()
 
     def drain(
@@ -73,15 +89,27 @@ class Sender:
         must_stop: Callable[[], bool] = lambda: False,
         hurry: Callable[[], bool] = lambda: False,
     ) -> int:
-        """Sends batches until none has work, it must stop, or the server is away.
+        """Sends batches until none has work, it must stop, or no server is well.
 
         Returns how many letters got a result. `must_stop` is asked every quarter of a second; answers on
         their way are then waited for as long as the server has time, in a `hurry` for some seconds only.
         """
-        if must_stop() or not self._server_is_up():
-            return 0
-        letters = self._compile(attempt_id)
-        return Run(self, attempt_id, letters, must_stop=must_stop, hurry=hurry).run() if letters else 0
+        letters, done, is_over = None, 0, False
+        while not is_over and not must_stop() and self._turn_to_a_server():
+            letters = letters or self._compile(attempt_id)
+            if letters is None:
+                break
+            turn_ends = clock.steady() + TURN if len(self._links) > 1 else float("inf")
+
+            def must_turn(turn_ends: float = turn_ends) -> bool:
+                return must_stop() or clock.steady() >= turn_ends
+
+            count = Run(self, attempt_id, letters, must_stop=must_turn, hurry=hurry).run()
+            done += count
+            self._link.carried(count)
+            self.pace.rest()
+            is_over = not self.breaker_is_open and clock.steady() < turn_ends
+        return done
 
     def claim(self, attempt_id: int) -> Claiming:
         """Asks for the next batch. Raises OSError where no journal can be written."""
@@ -117,38 +145,62 @@ class Sender:
             self.stop(attempt.id, Reason.BAD_MESSAGE, str(error))
             return None
 
-    def _server_is_up(self) -> bool:
-        name, now = self.house.server_name, clock.now()
+    def _turn_to_a_server(self) -> bool:
+        """Chooses the next of the mail servers that are well; False when none is."""
+        now = clock.now()
         with write() as connection:
-            gate, self.breaker_is_clean = breaker.pass_through(connection, name, now)
-        self.breaker_is_open = gate is Gate.OPEN
-        if gate is not Gate.PROBE:
-            return gate is Gate.CLOSED
-        if found := probe(self.house.server):
-            self.note_trouble(found, probing=True)
-            return False
-        with write() as connection:
-            breaker.probe_passed(connection, name)
-        return True
+            found = {link: breaker.pass_through(connection, link.route.name, now) for link in self._links}
+        well = [link for link, (gate, _) in found.items() if gate is Gate.CLOSED]
+        for link in (link for link, (gate, _) in found.items() if gate is Gate.PROBE):
+            if well:  # letters need not wait for a look at a server that may be down
+                threading.Thread(target=self._probe_aside, args=(link,), daemon=True).start()
+            elif self._probe(link):
+                well.append(link)
+        self.breaker_is_open = not well
+        if well:
+            self._link = next_of(self._links, well)
+            self.breaker_is_clean = found[self._link][1]
+        return bool(well)
+
+    def _probe_aside(self, link: Link) -> None:
+        with self._context():
+            try:
+                self._probe(link)
+            except DBAPIError as error:  # it is probed again in a minute
+                log.warning("What the mail server %s said is lost: %s", link.route.name, error.orig)
+
+    def _probe(self, link: Link) -> bool:
+        found = probe(link.route.server)
+        if found:
+            self._count_trouble(link, *_sorted(found), probing=True)
+        else:
+            with write() as connection:
+                breaker.probe_passed(connection, link.route.name)
+        return found is None
 
     def stop(self, attempt_id: int, reason: Reason, reply: str | None) -> None:
         with write() as connection:
             ledger.stop(connection, attempt_id, reason, reply=reply)
 
-    def note_trouble(self, trouble: Trouble, *, probing: bool = False) -> None:
-        sort = TroubleSort.CONFIGURATION if trouble.kind is TroubleKind.CONFIGURATION else TroubleSort.HOST
-        self.open_breaker(sort, str(trouble.reply or trouble.reason), probing=probing)
+    def note_trouble(self, trouble: Trouble) -> None:
+        self.open_breaker(*_sorted(trouble))
 
-    def open_breaker(self, sort: TroubleSort, text: str, *, probing: bool = False) -> None:
+    def open_breaker(self, sort: TroubleSort, text: str) -> None:
         """Counts one trouble of this sort; the breaker itself decides when it is one too many."""
         self.breaker_is_clean = False
+        self.breaker_is_open = self._count_trouble(self._link, sort, text)
+
+    def _count_trouble(self, link: Link, sort: TroubleSort, text: str, *, probing: bool = False) -> bool:
         with write() as connection:
-            self.breaker_is_open = breaker.trouble(
-                connection, self.house.server_name, sort, text, clock.now(), probing=probing
-            )
+            return breaker.trouble(connection, link.route.name, sort, text, clock.now(), probing=probing)
 
     def note_success(self) -> None:
         if not self.breaker_is_clean:
             with write() as connection:
-                breaker.success(connection, self.house.server_name, clock.now())
+                breaker.success(connection, self._link.route.name, clock.now())
             self.breaker_is_clean = True
+
+
+def _sorted(trouble: Trouble) -> tuple[TroubleSort, str]:
+    sort = TroubleSort.CONFIGURATION if trouble.kind is TroubleKind.CONFIGURATION else TroubleSort.HOST
+    return sort, str(trouble.reply or trouble.reason)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as TooLate
 from dataclasses import dataclass
@@ -36,9 +36,9 @@ class Report:
 class Health:
     """Asks for one app. A check that hangs holds one thread, however often it is asked for."""
 
-    def __init__(self, engine: Engine, redis: Redis, mail_server: str) -> None:
+    def __init__(self, engine: Engine, redis: Redis, mail_servers: Sequence[str]) -> None:
         self._checks: dict[str, Check] = {
-            "database": lambda: breaker_is_open(engine, mail_server),
+            "database": lambda: breakers(engine, mail_servers),
             "redis": redis.ping,
             "scheduler": lambda: scheduler_lag(redis),
             "workers": lambda: count_workers(redis),
@@ -51,7 +51,7 @@ class Health:
         deadline = time.monotonic() + PATIENCE
         futures = {name: self._ask(name) for name in self._checks}
         answers = {name: _answer(future, deadline) for name, future in futures.items()}
-        breaker, lag, workers = (answers[name].pop("value") for name in ("database", "scheduler", "workers"))
+        states, lag, workers = (answers[name].pop("value") for name in ("database", "scheduler", "workers"))
         answers["redis"].pop("value")
         late = lag is None or lag > LONGEST_LAG
         parts: dict[str, Any] = {
@@ -59,7 +59,8 @@ class Health:
             "redis": answers["redis"],
             "scheduler": {"ok": not late, "lag": lag},
             "workers": {"ok": bool(workers), "alive": workers or 0},
-            "breaker": None if breaker is None else "open" if breaker else "closed",
+            "breaker": states and ("closed" if "closed" in states else "open"),
+            "mail_servers": states,  # in the order of the settings: their names are nobody's business
         }
         ready = all(parts[name]["ok"] for name in self._checks) and parts["breaker"] == "closed"
         return Report(ready, parts)
@@ -94,11 +95,12 @@ def _answer(future: Future[tuple[Any, float]], deadline: float) -> dict[str, Any
     return {"ok": True, "ms": round(seconds * 1000, 1), "value": value}
 
 
-def breaker_is_open(engine: Engine, mail_server: str) -> bool:
-    """Whether the senders wait for this mail server (“host:port”)."""
+def breakers(engine: Engine, mail_servers: Sequence[str]) -> list[str]:
+    """Whether the senders wait for each of the mail servers (“host:port”): “open” or “closed”."""
     with engine.connect() as connection:
-        query = select(Breaker.retry_at).where(Breaker.name == mail_server)
-        return connection.execute(query).scalar() is not None
+        query = select(Breaker.name).where(Breaker.name.in_(mail_servers), Breaker.retry_at.is_not(None))
+        waited_for = set(connection.scalars(query))
+    return ["open" if name in waited_for else "closed" for name in mail_servers]
 
 
 def scheduler_lag(redis: Redis) -> float | None:

@@ -14,7 +14,8 @@ from config import ROOT
 
 # Each layer, and the layers of ours it may use. A layer stands below all that use it: arrows run up the page only.
 MAY_IMPORT = {
-    "config": "",
+    "mail_servers": "",
+    "config": "mail_servers",
     "clock": "",
     "errors": "",
     "extensions": "",
@@ -22,10 +23,10 @@ MAY_IMPORT = {
     "database": "clock",
     "models": "database clock",
     "smtp": "",
-    "sending": "models database smtp clock errors",
+    "sending": "models database smtp clock errors mail_servers",
     "services": "models sending database clock errors config",
-    "account_mail": "services models database queues config",
-    "jobs": "account_mail services sending smtp models database clock errors queues config",
+    "account_mail": "services sending models database clock queues config mail_servers",
+    "jobs": "account_mail services sending smtp models database clock errors queues config mail_servers",
     "inbox": "clock config",
     "runtime": "clock config",
     "web": "account_mail services sending models database clock errors queues extensions config",
@@ -44,7 +45,7 @@ ONLY_IN = {
     "click": {"cli"},
     "rq": {"queues", "jobs"},
     "rq_scheduler": {"queues", "jobs"},
-    "redis": {"queues", "jobs", "runtime", "services"},  # services: health asks a client that it is given
+    "redis": {"queues", "jobs", "runtime", "services", "sending"},  # the last two ask a client that they are given
     "socket": {"smtp", "account_mail", "sending", "runtime"},  # sending: the name of this machine
     "aiosmtpd": {"inbox"},
     "flask_sqlalchemy": {"database"},

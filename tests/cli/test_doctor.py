@@ -112,3 +112,18 @@ def test_a_database_out_of_reach_fails_in_words_and_without_its_password(tmp_pat
     assert {"database", "migrations", "ledger"} <= set(failed(done.stdout))
     assert "hush" not in done.stdout + done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_each_of_several_mail_servers_has_a_line_and_none_shows_a_password(
+    app: Flask, run, mail_server: MailServer
+) -> None:
+    (away,) = free_ports()
+    urls = (
+        f"smtp://127.0.0.1:{mail_server.port}?security=none&weight=3&per_hour=500&gmail=20 "
+        f"smtp://shop:hush@127.0.0.1:{away}?security=none"
+    )
+    app.config["SETTINGS"] = replace(app.config["SETTINGS"], mail_server="", mail_servers=urls)
+    result = run()
+    assert failed(result.output) == ["mail server 2"]
+    assert f"127.0.0.1:{mail_server.port}, none, weight 3, 500/h, gmail 20/s" in result.output
+    assert "hush" not in result.output

@@ -33,8 +33,7 @@ def _health() -> Health:
     """One for each app, so that a check that hangs is not started again and again."""
     if "health" not in current_app.extensions:
         settings: Settings = current_app.config["SETTINGS"]
-        host = settings.mail_server or settings.inbox_host
-        health = Health(db.engine, queues.connection(), f"{host}:{settings.mail_port}")
+        health = Health(db.engine, queues.connection(), [server.name for server in settings.servers])
         current_app.extensions["health"] = health
     found: Health = current_app.extensions["health"]
     return found

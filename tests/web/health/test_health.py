@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import signal
 import time
@@ -100,6 +101,20 @@ def test_not_ready_while_the_breaker_is_open(app: Flask, browser: FlaskClient, r
         session.add(Breaker(name=name, failures=5, retry_at=clock.now(), last_reply="421 no"))
     report = ready(browser)
     assert (report["status"], report["breaker"]) == ("not ready", "open")
+    assert report["mail_servers"] == ["open"]
+
+
+def test_ready_while_one_of_several_mail_servers_is_well(app: Flask, browser: FlaskClient, redis: Redis) -> None:
+    schedule(redis, overdue=0)
+    add_worker(redis, "one")
+    urls = "smtp://shop:hush@one.example smtp://two.example"
+    app.config["SETTINGS"] = dataclasses.replace(app.config["SETTINGS"], mail_server="", mail_servers=urls)
+    with transaction() as session:
+        session.add(Breaker(name="one.example:587", failures=5, retry_at=clock.now()))
+    report = ready(browser)
+    assert (report["status"], report["breaker"]) == ("ready", "closed")
+    assert report["mail_servers"] == ["open", "closed"]
+    assert "example" not in str(report)
 
 
 def test_without_redis_the_answer_says_so(app: Flask, browser: FlaskClient) -> None:
