@@ -10,6 +10,7 @@ from mailservice.models.mailing import Mailing, MailingStatus, Periodicity, mail
 from mailservice.models.message import Message
 from mailservice.models.post import Post
 from mailservice.models.result import Result, State
+from mailservice.models.session import UserSession
 from mailservice.models.suppression import Suppression, SuppressionReason
 from mailservice.models.user import Role, User
 
@@ -33,5 +34,6 @@ __all__ = [
     "Suppression",
     "SuppressionReason",
     "User",
+    "UserSession",
     "mailing_clients",
 ]
