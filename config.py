@@ -12,6 +12,7 @@ import os
 import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
+from datetime import timedelta
 from pathlib import Path
 from urllib.parse import quote, urlsplit
 from zoneinfo import ZoneInfo
@@ -25,6 +26,7 @@ ROOT = Path(__file__).resolve().parent
 LANGUAGES = ("ru", "en")
 UNSAFE_KEYS = frozenset({"", "secret", "changeme", "change-me", "dev", "development", "test", "password"})
 SHORTEST_KEY = 32
+STAY_SIGNED_IN = timedelta(days=14)  # without a visit
 LONGEST_SOCKET_PATH = 103  # octets; what both Linux (107) and macOS (103) take
 
 
@@ -72,6 +74,7 @@ class Settings:
     inbox_keep: int = 20000
     default_language: str = "ru"
     default_time_zone: str = "Europe/Moscow"
+    trusted_hosts: str = ""
     proxy_count: int = 0
     log_level: str = "INFO"
     tick_seconds: int = 3
@@ -141,12 +144,10 @@ class Settings:
             "SESSION_COOKIE_SAMESITE": "Lax",
             "SESSION_COOKIE_SECURE": self.https,
             "SESSION_COOKIE_NAME": "__Host-session" if self.https else "session",
-            "REMEMBER_COOKIE_DURATION": 14 * 24 * 3600,
-            "REMEMBER_COOKIE_HTTPONLY": True,
-            "REMEMBER_COOKIE_SAMESITE": "Lax",
-            "REMEMBER_COOKIE_SECURE": self.https,
-            "REMEMBER_COOKIE_NAME": "__Host-remember" if self.https else "remember",
+            "PERMANENT_SESSION_LIFETIME": STAY_SIGNED_IN,
+            "SESSION_REFRESH_EACH_REQUEST": False,  # web.security does it, once a minute
             "WTF_CSRF_TIME_LIMIT": None,  # as long as the session: a form left open overnight loses nothing
+            "TRUSTED_HOSTS": self.hosts,
             "MAX_CONTENT_LENGTH": 16 * 1024 * 1024,
             "MAX_FORM_MEMORY_SIZE": 4 * 1024 * 1024,
             "BOOTSTRAP_SERVE_LOCAL": True,
@@ -154,6 +155,14 @@ class Settings:
             "BABEL_DEFAULT_TIMEZONE": self.default_time_zone,
             "BABEL_TRANSLATION_DIRECTORIES": "translations",
         }
+
+    @property
+    def hosts(self) -> list[str]:
+        """The names that a request may call this service by; it calls itself by PUBLIC_URL's and the loopback's."""
+        named = [name.strip() for name in self.trusted_hosts.split(",")]
+        own = [urlsplit(self.public_url).hostname or "", self.web_host, "localhost", "127.0.0.1", "::1"]
+        names = {name.strip("[]") for name in [*named, *own] if name}
+        return sorted(f"[{name}]" if ":" in name else name for name in names)
 
     @property
     def https(self) -> bool:

@@ -23,7 +23,7 @@ from config import Settings
 from mailservice import clock
 from mailservice.database import db, read
 from mailservice.mail_servers import MailServer
-from mailservice.models import User
+from mailservice.models import Mailing, User
 from mailservice.queues import Job, enqueue
 from mailservice.sending import breaker
 from mailservice.services import account_letters
@@ -123,20 +123,21 @@ class AccountMail(flask_mail.Mail):
 mail = AccountMail()
 
 
-def ring(kind: AccountLetter, user_id: int) -> None:
+def ring(kind: AccountLetter, user_id: int, mailing_id: int | None = None) -> None:
     """Call after the commit: a worker sends the letter, or a thread where Redis is away; no page waits."""
-    if not enqueue(Job.ACCOUNT_LETTER, kind.value, user_id):
+    if not enqueue(Job.ACCOUNT_LETTER, kind.value, user_id, 0, mailing_id):
         app: Flask = current_app._get_current_object()  # type: ignore[attr-defined]
-        threading.Thread(target=_deliver_here, args=(app, kind, user_id), daemon=True).start()
+        threading.Thread(target=_deliver_here, args=(app, kind, user_id, mailing_id), daemon=True).start()
 
 
-def deliver(kind: AccountLetter, user_id: int) -> str | None:
+def deliver(kind: AccountLetter, user_id: int, mailing_id: int | None = None) -> str | None:
     """Builds the letter and sends it: the server's reply, None when there is nothing to send; raises NotSent.
 
     The link's token is made here and lives in the letter only, never in Redis or a log.
     """
     user = db.session.get(User, user_id)
-    if user is None or not account_letters.is_due(kind, user):
+    mailing = db.session.get(Mailing, mailing_id) if mailing_id else None
+    if user is None or not account_letters.is_due(kind, user, mailing):
         return None
     settings: Settings = current_app.config["SETTINGS"]
     with force_locale(user.language):
@@ -146,16 +147,17 @@ def deliver(kind: AccountLetter, user_id: int) -> str | None:
             sender=settings.mail_sender,
             public_url=settings.public_url,
             secret=str(current_app.config["SECRET_KEY"]),
+            mailing=mailing,
         )
     recipient = letter["To"].addresses[0].addr_spec
     db.session.rollback()  # no database connection is held while the mail server talks
     return mail.send_letter(letter, sender=letter["From"].addresses[0].addr_spec, recipient=recipient)
 
 
-def _deliver_here(app: Flask, kind: AccountLetter, user_id: int) -> None:
+def _deliver_here(app: Flask, kind: AccountLetter, user_id: int, mailing_id: int | None) -> None:
     with app.app_context():
         try:
-            deliver(kind, user_id)
+            deliver(kind, user_id, mailing_id)
         except NotSent as error:
             log.error("The letter “%s” for user %d was not sent: %s", kind.value, user_id, error)
 

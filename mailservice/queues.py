@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import enum
 import logging
-from datetime import timedelta
-from typing import Any
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple, TypeVar
 
 from flask import current_app
 from redis import Redis
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 from redis.retry import Retry
-from rq import Queue
+from rq import Queue, Worker
 from rq.job import Job as RqJob
 from rq.serializers import JSONSerializer
 from rq_scheduler import Scheduler
@@ -25,6 +26,7 @@ log = logging.getLogger(__name__)
 JOB_TIMEOUT = 1200  # seconds; far above every deadline of our own, since rq's alarm may fire anywhere
 RESULT_TTL = 60
 FAILURE_TTL = 3 * 24 * 3600
+T = TypeVar("T")
 
 
 class QueueName(enum.StrEnum):
@@ -113,3 +115,52 @@ def enqueue_in(delay: timedelta, job: Job, *args: Any) -> bool:
         log.warning("Redis is away, %s is not put off: %s", job.value, error)
         return False
     return True
+
+
+class QueueState(NamedTuple):
+    """Numbers of jobs."""
+
+    name: str
+    waiting: int
+    at_work: int
+    failed: int
+
+
+class WorkerState(NamedTuple):
+    """`state`: idle, busy …; `seen_at`: its last sign of life (UTC)."""
+
+    place: str  # host:pid
+    queues: tuple[str, ...]
+    state: str
+    began_at: datetime | None
+    seen_at: datetime | None
+
+
+def ask(question: Callable[[Redis], T]) -> T | None:
+    """What Redis answers; None when it is away."""
+    try:
+        return question(connection())
+    except RedisError as error:
+        log.warning("Redis is away: %s", error)
+        return None
+
+
+def queue_states(redis: Redis) -> list[QueueState]:
+    """All queues as RQ sees them. Raises RedisError."""
+    found = []
+    for name in QueueName:
+        jobs = queue(name, redis)
+        at_work = jobs.started_job_registry.get_job_count(cleanup=False)
+        failed = jobs.failed_job_registry.get_job_count(cleanup=False)
+        found.append(QueueState(name.value, jobs.count, at_work, failed))
+    return found
+
+
+def worker_states(redis: Redis) -> list[WorkerState]:
+    """All workers that live. Raises RedisError."""
+    workers = Worker.all(connection=redis, job_class=JsonJob, queue_class=JsonQueue)
+    found = [
+        WorkerState(f"{w.hostname}:{w.pid}", tuple(w.queue_names()), w.get_state(), w.birth_date, w.last_heartbeat)
+        for w in workers
+    ]
+    return sorted(found, key=lambda worker: worker.place)

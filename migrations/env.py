@@ -28,15 +28,18 @@ def run() -> None:
             process_revision_directives=skip_empty,
             **current_app.extensions["migrate"].configure_args,
         )
-        if connection.dialect.name == "sqlite":
-            # Batch operations rebuild tables: a foreign key that is enforced meanwhile would drop rows.
-            connection.exec_driver_sql("PRAGMA foreign_keys = OFF")
-            connection.rollback()
+        # Batch operations rebuild tables: a foreign key that is enforced meanwhile would drop rows.
+        enforce_foreign_keys(connection, False)
         with context.begin_transaction():
             context.run_migrations()
-        if connection.dialect.name == "sqlite":
-            connection.rollback()
-            connection.execute(sa.text("PRAGMA foreign_keys = ON"))
+        connection.rollback()
+        enforce_foreign_keys(connection, True)
+
+
+def enforce_foreign_keys(connection: sa.Connection, on: bool) -> None:
+    """On SQLite. By the driver itself: within a transaction, which SQLAlchemy would begin, the pragma does nothing."""
+    if connection.dialect.name == "sqlite":
+        connection.connection.driver_connection.execute(f"PRAGMA foreign_keys = {'ON' if on else 'OFF'}")
 
 
 if context.is_offline_mode():

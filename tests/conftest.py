@@ -162,6 +162,15 @@ def app(installation: Installation) -> Iterator[Flask]:
     installation.app.config.update(config)
 
 
+@pytest.fixture(autouse=True)
+def cheap_passwords(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Argon2 with weak parameters: its price is what test_passwords.py is about, and nobody else."""
+    from mailservice.services import passwords
+    from tests import factories
+
+    monkeypatch.setattr(passwords, "HASHER", factories.HASHER)
+
+
 @pytest.fixture
 def browser(app: Flask) -> FlaskClient:
     return app.test_client()

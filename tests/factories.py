@@ -18,16 +18,16 @@ from werkzeug.test import TestResponse
 
 from mailservice import clock
 from mailservice.database import transaction
-from mailservice.models import Client, Mailing, Message, Periodicity, User, mailing_clients
+from mailservice.models import Client, Mailing, Message, Periodicity, User, UserSession, mailing_clients
 
 PASSWORD = "a long enough password"
+HASHER = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)  # weak on purpose: tests guard nobody
 _numbers = itertools.count(1)
 
 
 @functools.cache
 def _hash(password: str) -> str:
-    """Weak on purpose: a test makes users, it does not guard them."""
-    return PasswordHasher(time_cost=1, memory_cost=8, parallelism=1).hash(password)
+    return HASHER.hash(password)
 
 
 def user(*, password: str = PASSWORD, confirmed: bool = True, **values: Any) -> User:
@@ -88,10 +88,10 @@ def _add(row: Any) -> Any:
 
 
 def sign_in(browser: FlaskClient, user: User) -> FlaskClient:
-    """The browser as it is after `user` signed in (without the price of a password)."""
-    key = user.get_id()
+    """The browser as it is after `user` signed in (without the price of a password, and without an event)."""
+    row = _add(UserSession(user_id=user.id, user_key=user.session_key, expires_at=clock.now() + timedelta(days=1)))
     with browser.session_transaction() as session:
-        session["_user_id"] = key
+        session["_user_id"] = row.key
         session["_fresh"] = True
     return browser
 

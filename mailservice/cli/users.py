@@ -70,7 +70,7 @@ def _read_password(from_stdin: bool) -> str:
 def promote(email: str, role: str) -> None:
     """Give a user another role; he signs in anew."""
     with _in_words(), transaction():
-        user = users.set_role(users.by_email(email, lock=True), role=Role(role))
+        user = users.set_role(users.by_email(email), role=Role(role))
         click.echo(f"{user.email} is now: {user.role.value}.")
 
 
@@ -80,7 +80,7 @@ def promote(email: str, role: str) -> None:
 def block(email: str, reason: str) -> None:
     """Sign a user out, let him in no more, and stop his mailings."""
     with _in_words(), transaction():
-        user = users.block(users.by_email(email, lock=True), reason=reason)
+        user = users.block(users.by_email(email), reason=reason)
         click.echo(f"{user.email} is blocked.")
 
 
@@ -89,7 +89,7 @@ def block(email: str, reason: str) -> None:
 def unblock(email: str) -> None:
     """Let a blocked user in again."""
     with _in_words(), transaction():
-        user = users.unblock(users.by_email(email, lock=True))
+        user = users.unblock(users.by_email(email))
         click.echo(f"{user.email} may sign in again.")
 
 

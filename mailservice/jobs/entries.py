@@ -29,6 +29,6 @@ def drain(attempt_id: int) -> None:
             drains.ring()  # else the tick rings, in its own time
 
 
-def account_letter(kind: str, user_id: int, tried: int = 0) -> None:
+def account_letter(kind: str, user_id: int, tried: int = 0, mailing_id: int | None = None) -> None:
     with _clean_session():
-        account_letters.send(kind, user_id, tried)
+        account_letters.send(kind, user_id, tried, mailing_id)

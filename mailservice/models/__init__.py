@@ -10,6 +10,7 @@ from mailservice.models.mailing import Mailing, MailingStatus, Periodicity, mail
 from mailservice.models.message import Message
 from mailservice.models.post import Post
 from mailservice.models.result import Result, State
+from mailservice.models.session import UserSession
 from mailservice.models.suppression import Suppression, SuppressionReason
 from mailservice.models.throttle import Throttle
 from mailservice.models.user import Role, User
@@ -35,5 +36,6 @@ __all__ = [
     "SuppressionReason",
     "Throttle",
     "User",
+    "UserSession",
     "mailing_clients",
 ]

@@ -1,9 +1,10 @@
 """A delivery: one client's copy within one attempt."""
 
 from sqlalchemy import ForeignKey, ForeignKeyConstraint, Index, String, Text, UniqueConstraint
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from mailservice.database import BigId, Key, Model
+from mailservice.models.attempt import Attempt
 
 
 class Delivery(Model):
@@ -35,3 +36,5 @@ class Delivery(Model):
     full_name: Mapped[str] = mapped_column(String(200))
     comment: Mapped[str] = mapped_column(Text)
     round: Mapped[int] = mapped_column(server_default="1")
+
+    attempt: Mapped[Attempt] = relationship(viewonly=True)

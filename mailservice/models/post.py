@@ -3,10 +3,11 @@
 from datetime import datetime
 
 from sqlalchemy import ForeignKey, String, Text
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from mailservice import clock
 from mailservice.database import Key, Model
+from mailservice.models.user import User
 
 
 class Post(Model):
@@ -24,3 +25,5 @@ class Post(Model):
     published_at: Mapped[datetime | None] = mapped_column(index=True)
     created_at: Mapped[datetime] = mapped_column(default=clock.now)
     updated_at: Mapped[datetime] = mapped_column(default=clock.now, onupdate=clock.now)
+
+    author: Mapped[User | None] = relationship(viewonly=True)

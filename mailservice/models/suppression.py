@@ -4,10 +4,11 @@ import enum
 from datetime import datetime
 
 from sqlalchemy import ForeignKey, String, Text, UniqueConstraint
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from mailservice import clock
 from mailservice.database import Key, Model, enum_type
+from mailservice.models.user import User
 
 
 class SuppressionReason(enum.StrEnum):
@@ -28,3 +29,5 @@ class Suppression(Model):
     reason: Mapped[SuppressionReason] = mapped_column(enum_type(SuppressionReason))
     detail: Mapped[str] = mapped_column(Text, default="")
     created_at: Mapped[datetime] = mapped_column(default=clock.now)
+
+    owner: Mapped[User] = relationship(viewonly=True)

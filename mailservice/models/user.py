@@ -23,13 +23,23 @@ def new_session_key() -> str:
 
 
 class User(UserMixin, Model):
-    """`session_key` is what a browser's session holds: replacing it signs the user out everywhere."""
+    """`session_key` stands behind every session of the user: replacing it signs him out everywhere.
+
+    `new_email` is the address he wants instead, until he has confirmed it by a letter.
+    """
 
     __tablename__ = "users"
+    # Links in old letters and events remember a user by id after he is gone: an id is never given twice.
+    __table_args__ = {"sqlite_autoincrement": True}
+    __eq__ = object.__eq__  # the mixin compares get_id(), and two browsers of one user have two of them
+    __hash__ = object.__hash__
+
+    browser_key = ""  # of the session that this request came with; no column
 
     id: Mapped[Key]
     email: Mapped[str] = mapped_column(String(320))
     email_normalised: Mapped[str] = mapped_column(String(320), unique=True)
+    new_email: Mapped[str | None] = mapped_column(String(320))
     password_hash: Mapped[str] = mapped_column(String(255))
     session_key: Mapped[str] = mapped_column(String(64), unique=True, default=new_session_key)
     full_name: Mapped[str] = mapped_column(String(200), default="")
@@ -52,4 +62,5 @@ class User(UserMixin, Model):
         return self.confirmed_at is not None
 
     def get_id(self) -> str:
-        return self.session_key
+        """What Flask-Login keeps in the browser's cookie: the key of one session, no name of the user."""
+        return self.browser_key

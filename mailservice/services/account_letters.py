@@ -8,23 +8,32 @@ from email.headerregistry import Address
 from email.message import EmailMessage
 from email.policy import SMTP
 from email.utils import format_datetime, make_msgid
+from zoneinfo import ZoneInfo
 
-from flask_babel import gettext, ngettext
+from babel.dates import format_datetime as format_moment
+from flask_babel import get_locale, gettext, ngettext
 from flask_babel import gettext as _
 from jinja2 import Environment, PackageLoader, select_autoescape
 
 from mailservice import clock
-from mailservice.models import User
-from mailservice.services import tokens
+from mailservice.models import Mailing, User
+from mailservice.services import addresses, mailings, tokens
 
 
 class AccountLetter(enum.StrEnum):
     CONFIRM = "confirm"  # prove your address
     EXISTS = "exists"  # somebody tried to register with your address
     RESET = "reset"  # choose a new password
+    ADDRESS = "address"  # prove the new address, to the new one
+    MOVING = "moving"  # you asked for another address, to the present one
+    DISABLED = "disabled"  # a manager has disabled a mailing
 
 
-PURPOSES = {AccountLetter.CONFIRM: tokens.Purpose.CONFIRM, AccountLetter.RESET: tokens.Purpose.RESET}
+PURPOSES = {
+    AccountLetter.CONFIRM: tokens.Purpose.CONFIRM,
+    AccountLetter.RESET: tokens.Purpose.RESET,
+    AccountLetter.ADDRESS: tokens.Purpose.ADDRESS,
+}
 _templates = Environment(
     loader=PackageLoader("mailservice", "templates/letters"),
     autoescape=select_autoescape(["html"]),
@@ -35,23 +44,37 @@ _templates = Environment(
 _templates.install_gettext_callables(gettext, ngettext, newstyle=True)  # type: ignore[attr-defined]
 
 
-def is_due(kind: AccountLetter, user: User) -> bool:
+def is_due(kind: AccountLetter, user: User, mailing: Mailing | None = None) -> bool:
     """What was asked may be done by now, and a blocked user gets nothing."""
-    return user.is_active and not (kind is AccountLetter.CONFIRM and user.is_confirmed)
+    if kind is AccountLetter.CONFIRM and user.is_confirmed:
+        return False
+    if kind in (AccountLetter.ADDRESS, AccountLetter.MOVING) and user.new_email is None:
+        return False
+    if kind is AccountLetter.DISABLED and (mailing is None or mailing.disabled_at is None):
+        return False
+    return user.is_active
 
 
-def build(kind: AccountLetter, *, user: User, sender: str, public_url: str, secret: str) -> EmailMessage:
+def build(
+    kind: AccountLetter,
+    *,
+    user: User,
+    sender: str,
+    public_url: str,
+    secret: str,
+    mailing: Mailing | None = None,
+) -> EmailMessage:
     """The letter in the language in force. It repeats no text that a stranger may have typed into a form."""
-    link = public_url + _path(kind, user, secret)
+    link = public_url + (f"/mailings/{mailing.id}" if mailing else _path(kind, user, secret))
     from_address = parse_sender(sender)
     letter = EmailMessage(policy=SMTP)
     letter["Subject"] = _subject(kind)
     letter["From"] = from_address
-    letter["To"] = Address(addr_spec=user.email if user.email.isascii() else user.email_normalised)
+    letter["To"] = Address(addr_spec=_recipient(kind, user))
     letter["Date"] = format_datetime(clock.now())
     letter["Message-ID"] = make_msgid(domain=from_address.domain)
     letter["Auto-Submitted"] = "auto-generated"
-    values = {"link": link, "public_url": public_url, "subject": _subject(kind)}
+    values = {"link": link, "public_url": public_url, "subject": _subject(kind)} | _disabling(mailing, user)
     text = _templates.get_template(f"{kind}.txt").render(values)
     html = _templates.get_template(f"{kind}.html").render(values)
     letter.set_content(text, cte="quoted-printable")
@@ -67,11 +90,31 @@ def parse_sender(text: str) -> Address:
     return Address(display_name=match["name"].replace('\\"', '"'), addr_spec=match["address"])
 
 
+def _recipient(kind: AccountLetter, user: User) -> str:
+    email = user.new_email if kind is AccountLetter.ADDRESS else user.email
+    assert email is not None  # is_due
+    return email if email.isascii() else addresses.parse(email).normalised
+
+
 def _path(kind: AccountLetter, user: User, secret: str) -> str:
     purpose = PURPOSES.get(kind)
     if purpose is None:
-        return "/sign-in"
+        return "/account/address" if kind is AccountLetter.MOVING else "/sign-in"
     return f"/{purpose}/{tokens.make(user, purpose=purpose, secret=secret)}"
+
+
+def _disabling(mailing: Mailing | None, user: User) -> dict[str, str]:
+    """Which mailing, who disabled it, when on the owner's clock, and why."""
+    if mailing is None or mailing.disabled_at is None:
+        return {}
+    zone = ZoneInfo(user.time_zone)
+    when = format_moment(mailing.disabled_at, "d MMM y, HH:mm", tzinfo=zone, locale=get_locale())
+    return {
+        "title": mailing.title,
+        "who": mailings.disabled_by(mailing) or _("a manager"),
+        "when": f"{when} ({user.time_zone})",
+        "reason": mailing.disabled_reason or "",
+    }
 
 
 def _subject(kind: AccountLetter) -> str:
@@ -79,4 +122,7 @@ def _subject(kind: AccountLetter) -> str:
         AccountLetter.CONFIRM: _("Confirm your address"),
         AccountLetter.EXISTS: _("You already have an account"),
         AccountLetter.RESET: _("Choose a new password"),
+        AccountLetter.ADDRESS: _("Confirm your new address"),
+        AccountLetter.MOVING: _("Your account gets another address"),
+        AccountLetter.DISABLED: _("Your mailing is disabled"),
     }[kind]

@@ -57,16 +57,12 @@ def search(owner: User, *, words: str, number: int, size: int) -> Page[Client]:
 
 def create(owner: User, *, email: str, full_name: str, comment: str) -> Client:
     """Invalid beside “email” when the owner has this address already, however it is spelt."""
-    client = Client(owner_id=owner.id)
-    _fill(client, email=email, full_name=full_name, comment=comment)
-    return _keep(client)
+    return _keep(Client(owner_id=owner.id), email=email, full_name=full_name, comment=comment)
 
 
 def change(client: Client, *, email: str, full_name: str, comment: str) -> Client:
     """What was sent before keeps the address and the name with which it was sent."""
-    with db.session.no_autoflush:
-        _fill(client, email=email, full_name=full_name, comment=comment)
-    return _keep(client)
+    return _keep(client, email=email, full_name=full_name, comment=comment)
 
 
 def delete(client: Client) -> str:
@@ -121,12 +117,12 @@ def _fill(client: Client, *, email: str, full_name: str, comment: str) -> None:
     client.email, client.email_normalised = address.given, address.normalised
 
 
-def _keep(client: Client) -> Client:
+def _keep(client: Client, **values: str) -> Client:
     """The database decides whether the address is taken: two browsers may ask at once."""
     try:
-        with db.session.begin_nested():
+        with db.session.begin_nested():  # which flushes at its beginning: the client changes inside it
+            _fill(client, **values)
             db.session.add(client)
-            db.session.flush()
     except IntegrityError:
         raise Invalid(_("You have a client with this address already."), field="email") from None
     return client

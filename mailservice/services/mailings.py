@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -95,7 +96,7 @@ def search(
     if words:
         query = query.where(pages.matches(words, Mailing.title, Message.subject))
     if phase:
-        query = query.where(_phase == phase.value)
+        query = query.where(in_phase(phase))
     sending_first = case((_phase == Phase.SENDING.value, 0), else_=1)
     held = or_(Mailing.paused_at.is_not(None), Mailing.disabled_at.is_not(None))
     fires_at = case((held, None), else_=Mailing.next_at)  # a mailing that is held fires at no time
@@ -104,9 +105,10 @@ def search(
     return pages.Page(_lines(page.items), page.number, page.size, page.total)
 
 
-def phases(owner: User) -> dict[Phase, int]:
-    """How many mailings the owner has in each phase."""
-    query = select(_phase, func.count()).where(Mailing.owner_id == owner.id).group_by(_phase)
+def phases(owner: User | None = None) -> dict[Phase, int]:
+    """How many mailings the owner (or everybody) has in each phase."""
+    query = select(_phase, func.count()).group_by(_phase)
+    query = query.where(Mailing.owner_id == owner.id) if owner else query
     return {Phase(word): number for word, number in db.session.execute(query)}
 
 
@@ -222,6 +224,17 @@ def _check_schedule(plan: Schedule, now: datetime) -> None:
         raise Invalid(_("The end has already passed: nothing would ever be sent."), field="end_date")
     if plan.at(0) is None:  # both within one hour that daylight saving time skips
         raise Invalid(_("Nothing would ever be sent before this end."), field="end_date")
+
+
+def lines(found: Sequence[Mailing]) -> list[Line]:
+    """These mailings, anybody's, as a list shows them."""
+    phases = db.session.execute(select(Mailing.id, _phase).where(Mailing.id.in_([mailing.id for mailing in found])))
+    words = {row[0]: row[1] for row in phases}
+    return _lines([(mailing, mailing.message.subject, words[mailing.id]) for mailing in found])
+
+
+def in_phase(phase: Phase) -> ColumnElement[bool]:
+    return _phase == phase.value
 
 
 def _lines(rows) -> list[Line]:

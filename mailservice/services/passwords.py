@@ -22,8 +22,9 @@ michelle jennifer q1w2e3r4 q1w2e3r4t5 qazwsxedc qwe123qwe 1234qwer qwer1234 asdf
 йцукенгш йцукенгшщ пароль123 парольпароль приветпривет
 """
 
+HASHER = PasswordHasher()  # argon2-cffi's defaults: RFC 9106, low memory
+
 _commonest = frozenset(COMMONEST.split())
-_hasher = PasswordHasher()
 
 
 def acceptable(password: str, *, email: str, field: str = "password") -> str:
@@ -44,19 +45,24 @@ def acceptable(password: str, *, email: str, field: str = "password") -> str:
 
 def hashed(password: str) -> str:
     """Slow on purpose (tens of milliseconds): call it outside a transaction."""
-    return _hasher.hash(_canonical(password))
+    return HASHER.hash(_canonical(password))
 
 
 def fits(password: str, password_hash: str | None) -> bool:
     """Is this the password? Without a hash (nobody has that address) it takes as long and says no."""
     canonical = _canonical(password[: LONGEST + 1])
     if password_hash is None:
-        _hasher.hash(canonical)  # which costs what verifying costs
+        HASHER.hash(canonical)  # which costs what verifying costs
         return False
     try:
-        return _hasher.verify(password_hash, canonical)
+        return HASHER.verify(password_hash, canonical)
     except (VerificationError, InvalidHashError):
         return False
+
+
+def better_hash(password: str, password_hash: str) -> str | None:
+    """A new hash where this one was made with other parameters than ours of today, else None."""
+    return hashed(password) if HASHER.check_needs_rehash(password_hash) else None
 
 
 def _canonical(password: str) -> str:

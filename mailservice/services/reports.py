@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from flask_babel import gettext as _
-from sqlalchemy import ColumnElement, Select, and_, func, or_, select, text, tuple_
+from sqlalchemy import ColumnElement, Select, and_, exists, func, or_, select, text, tuple_
 
 from mailservice.database import db
 from mailservice.errors import NotFound
@@ -55,6 +55,11 @@ def ending_of(attempt: Attempt) -> Ending:
             return Ending.SKIPPED
         case _:
             return Ending.STOPPED
+
+
+def ends(ending: Ending) -> ColumnElement[bool]:
+    """The question for attempts that stand like this."""
+    return _ENDINGS[ending]
 
 
 @dataclass(frozen=True)
@@ -135,12 +140,16 @@ def attempts(
     if mailing_id is not None:
         query = query.where(Attempt.mailing_id == mailing_id)
     if ending:
-        query = query.where(_ENDINGS[ending])
+        query = query.where(ends(ending))
     query = query.order_by(Attempt.due_at.desc(), Attempt.id.desc())
     page = pages.fetch(query, number=number, size=size, rows=True)
-    counts = counts_of(attempt for attempt, _mailing in page.items)
-    lines = [AttemptLine(attempt, mailing, counts[attempt.id]) for attempt, mailing in page.items]
-    return pages.Page(lines, page.number, page.size, page.total)
+    return pages.Page(attempt_lines(page.items), page.number, page.size, page.total)
+
+
+def attempt_lines(rows: Sequence[Any]) -> list[AttemptLine]:
+    """These attempts and their mailings, anybody's, as a list shows them."""
+    counts = counts_of(attempt for attempt, _mailing in rows)
+    return [AttemptLine(attempt, mailing, counts[attempt.id]) for attempt, mailing in rows]
 
 
 def troubles(attempt: Attempt) -> list[Trouble]:
@@ -187,7 +196,7 @@ def deliveries(
     first, last = (found[0].email_normalised, found[-1].email_normalised) if found else (None, None)
     has_before = more if before is not None else after is not None
     has_after = True if before is not None else more
-    return Deliveries(_delivery_lines(found), first if has_before else None, last if has_after else None)
+    return Deliveries(delivery_lines(found), first if has_before else None, last if has_after else None)
 
 
 def _which(attempt: Attempt, which: Which) -> Select:
@@ -205,6 +214,20 @@ def _which(attempt: Attempt, which: Which) -> Select:
     if which.words:
         query = query.where(Delivery.email.icontains(which.words, autoescape=True))
     return query
+
+
+def in_state(state: str) -> ColumnElement[bool]:
+    """The question for deliveries, of any attempts, that are “waiting” or have this final result."""
+    if state == "waiting":
+        busy = select(Batch.attempt_id, Batch.number).where(Batch.waiting > 0)
+        final = exists().where(Result.delivery_id == Delivery.id, Result.round == Delivery.round, _is_final)
+        return and_(tuple_(Delivery.attempt_id, Delivery.batch).in_(busy), ~final)
+    if state == State.SENT:
+        return exists().where(
+            Result.delivery_id == Delivery.id, Result.round == Delivery.round, Result.state == State.SENT, _is_final
+        )
+    few = select(Result.attempt_id, Result.delivery_id, Result.round).where(Result.state == State(state), _is_not_sent)
+    return tuple_(Delivery.attempt_id, Delivery.id, Delivery.round).in_(few)
 
 
 def _final(attempt: Attempt, which: Which) -> Select[Any]:
@@ -235,7 +258,8 @@ def _waiting(attempt: Attempt, query: Select) -> Select:
     )
 
 
-def _delivery_lines(found: Sequence[Delivery]) -> list[DeliveryLine]:
+def delivery_lines(found: Sequence[Delivery]) -> list[DeliveryLine]:
+    """These deliveries, of any attempts, each with its latest result."""
     query = select(Result).where(Result.delivery_id.in_([d.id for d in found])).order_by(Result.id)
     results: dict[int, list[Result]] = {d.id: [] for d in found}
     for part in (_is_deferred, _is_final):  # one index each

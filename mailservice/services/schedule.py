@@ -150,8 +150,8 @@ def resume(mailing: Mailing, now: datetime) -> None:
 
     The only firing of a `once` mailing stays due: the planner decides whether it is too late for it.
     """
-    while mailing.next_at and mailing.next_at <= now and mailing.periodicity is not Periodicity.ONCE:
-        skip(mailing, Reason.PAUSED, now)
+    if mailing.periodicity is not Periodicity.ONCE:
+        skip_missed(mailing, Reason.PAUSED, now)
     still_open = select(Attempt).where(Attempt.mailing_id == mailing.id, Attempt.status.in_(Attempt.OPEN))
     for attempt in db.session.scalars(still_open):
         attempt.deadline_at = now + LATEST_ONCE
@@ -161,19 +161,33 @@ def skip(mailing: Mailing, reason: Reason, now: datetime) -> None:
     """Records the firing that is due as an attempt that was not made, and moves on."""
     assert mailing.next_occurrence is not None
     assert mailing.next_at is not None
-    db.session.add(
-        Attempt(
-            mailing_id=mailing.id,
-            owner_id=mailing.owner_id,
-            occurrence=mailing.next_occurrence,
-            due_at=mailing.next_at,
-            status=AttemptStatus.SKIPPED,
-            reason=reason,
-            finished_at=now,
-        )
-    )
+    db.session.add(_skipped(mailing, mailing.next_occurrence, mailing.next_at, reason, now))
     db.session.flush()
     advance(mailing)
+
+
+def skip_missed(mailing: Mailing, reason: Reason, now: datetime) -> None:
+    """The same for all firings that have come, in one go: a year of them may have."""
+    plan, number, at = of(mailing), mailing.next_occurrence, mailing.next_at
+    while number is not None and at is not None and at <= now:
+        db.session.add(_skipped(mailing, number, at, reason, now))
+        n = max(plan.first_after(at), number + 1 - mailing.first_occurrence)
+        number, at = mailing.first_occurrence + n, plan.at(n)
+    if at != mailing.next_at:
+        db.session.flush()
+        _set_next(mailing, number if at else None, at)
+
+
+def _skipped(mailing: Mailing, number: int, at: datetime, reason: Reason, now: datetime) -> Attempt:
+    return Attempt(
+        mailing_id=mailing.id,
+        owner_id=mailing.owner_id,
+        occurrence=number,
+        due_at=at,
+        status=AttemptStatus.SKIPPED,
+        reason=reason,
+        finished_at=now,
+    )
 
 
 def _aim_after(mailing: Mailing, moment: datetime) -> None:

@@ -18,9 +18,15 @@ from mailservice.models import User
 class Purpose(enum.StrEnum):
     CONFIRM = "confirm"
     RESET = "reset"
+    ADDRESS = "address"  # a new one instead of the present one
 
 
-LIFETIME = {Purpose.CONFIRM: timedelta(days=3), Purpose.RESET: timedelta(hours=1)}
+DIGEST_LENGTH = 32  # characters
+LIFETIME = {
+    Purpose.CONFIRM: timedelta(days=3),
+    Purpose.RESET: timedelta(hours=1),
+    Purpose.ADDRESS: timedelta(days=1),
+}
 
 
 def make(user: User, *, purpose: Purpose, secret: str) -> str:
@@ -41,6 +47,11 @@ def user_of(token: str, *, purpose: Purpose, secret: str, lock: bool = False) ->
     return user
 
 
+def registration_mark(user: User, secret: str) -> str:
+    """Stays in the browser that registered: who has it chose the password that stands now."""
+    return _digest(secret, f"registered {user.id} {user.password_hash}")
+
+
 def _serializer(purpose: Purpose, secret: str) -> URLSafeTimedSerializer:
     return URLSafeTimedSerializer(secret, salt=f"mailservice.{purpose}")
 
@@ -49,5 +60,10 @@ def _stamp(user: User, purpose: Purpose, secret: str) -> str:
     state = {
         Purpose.CONFIRM: f"{user.email_normalised} {user.confirmed_at}",
         Purpose.RESET: f"{user.email_normalised} {user.password_hash} {user.session_key}",
+        Purpose.ADDRESS: f"{user.email_normalised} {user.new_email} {user.session_key}",
     }[purpose]
-    return hmac.new(secret.encode(), f"{purpose} {state}".encode(), hashlib.sha256).hexdigest()[:32]
+    return _digest(secret, f"{purpose} {state}")
+
+
+def _digest(secret: str, text: str) -> str:
+    return hmac.new(secret.encode(), text.encode(), hashlib.sha256).hexdigest()[:DIGEST_LENGTH]

@@ -3,13 +3,16 @@
 from flask import Flask
 
 from mailservice.web import (
+    account,
     auth,
     clients,
     errors,
     filters,
     health,
     home,
+    limits,
     mailings,
+    manager,
     messages,
     reports,
     unsubscribe,
@@ -18,6 +21,7 @@ from mailservice.web import (
 BLUEPRINTS = (
     home.blueprint,
     auth.blueprint,
+    account.blueprint,
     mailings.blueprint,
     messages.blueprint,
     clients.blueprint,
@@ -30,5 +34,7 @@ BLUEPRINTS = (
 def init_app(app: Flask) -> None:
     for blueprint in BLUEPRINTS:
         app.register_blueprint(blueprint)
+    manager.init_app(app)
     errors.init_app(app)
     filters.init_app(app)
+    limits.init_app(app)

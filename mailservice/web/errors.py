@@ -12,7 +12,7 @@ from flask_babel import force_locale, get_locale
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from flask_wtf.csrf import CSRFError
-from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
+from werkzeug.exceptions import HTTPException, RequestEntityTooLarge, SecurityError
 from werkzeug.wrappers import Response
 
 from mailservice.errors import Invalid, NotFound, Refused
@@ -38,10 +38,11 @@ WORDS = {
 
 def init_app(app: Flask) -> None:
     app.before_request(_refuse_big_forms)
-    app.register_error_handler(NotFound, lambda error: _answer(404, ""))
-    app.register_error_handler(Refused, lambda error: _answer(409, error.message))
-    app.register_error_handler(Invalid, lambda error: _answer(400, error.message))
+    app.register_error_handler(NotFound, lambda error: answer(404, ""))
+    app.register_error_handler(Refused, lambda error: answer(409, error.message))
+    app.register_error_handler(Invalid, lambda error: answer(400, error.message))
     app.register_error_handler(CSRFError, _csrf)
+    app.register_error_handler(SecurityError, _unknown_host)
     app.register_error_handler(HTTPException, _http)
 
 
@@ -52,10 +53,17 @@ def _refuse_big_forms() -> None:
         raise RequestEntityTooLarge
 
 
+def _unknown_host(error: SecurityError) -> Response:
+    """Without a page: under a name that is not ours there are no addresses to build one with."""
+    with force_locale(language.without_person()):
+        message = _("This service does not answer to this name. Its names are PUBLIC_URL and TRUSTED_HOSTS.")
+    return Response(f"{message}\n", 400, mimetype="text/plain")
+
+
 def _csrf(error: CSRFError) -> tuple[str, int]:
     with force_locale(language.without_person()):
         message = _("This form has expired or came from another site. Go back, reload the page and send it again.")
-    return _answer(400, message)
+    return answer(400, message)
 
 
 def _http(error: HTTPException) -> Response | HTTPException | tuple[str, int]:
@@ -63,10 +71,10 @@ def _http(error: HTTPException) -> Response | HTTPException | tuple[str, int]:
     code = error.code or 500
     if code < 400 or error.response is not None:
         return error
-    return _answer(code, "")
+    return answer(code, "")
 
 
-def _answer(code: int, message: str) -> tuple[str, int]:
+def answer(code: int, message: str) -> tuple[str, int]:
     """The page without context processors: they would ask who is signed in."""
     with force_locale(language.without_person()):
         title, reason = WORDS.get(code) or WORDS[500 if code >= 500 else 400]

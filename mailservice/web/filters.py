@@ -11,9 +11,11 @@ from flask_babel import format_datetime, format_decimal, format_timedelta, get_l
 from flask_babel import get_timezone as here
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
+from flask_login import current_user
 from markupsafe import Markup, escape
 
 from mailservice import clock
+from mailservice.services import access
 from mailservice.web import states
 
 # What the rail on the left shows, as far as the page exists: endpoint, word.
@@ -24,7 +26,7 @@ RAIL = (
     ("clients.index", _l("Clients")),
     ("reports.index", _l("Reports")),
 )
-
+DESK = ("manager.index", _l("Managers' desk"))  # for managers alone
 
 MOMENT = "d MMM y, HH:mm"
 
@@ -85,8 +87,11 @@ def zone_word(name: str | None = None) -> str:
 
 
 def _rail() -> list[dict[str, Any]]:
+    """The desk's pages have a blueprint each, whose names begin with the desk's own."""
+    is_staff = current_user.is_authenticated and access.is_staff(current_user)
+    here = (request.blueprint or "").split("_")[0]
     return [
-        {"endpoint": endpoint, "word": word, "here": endpoint.split(".")[0] == request.blueprint}
-        for endpoint, word in RAIL
+        {"endpoint": endpoint, "word": word, "here": endpoint.split(".")[0] == here}
+        for endpoint, word in ((*RAIL, DESK) if is_staff else RAIL)
         if endpoint in current_app.view_functions
     ]

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from flask import Flask, Response, current_app, request, session
+from flask import Flask, Response, current_app, g, request, session
 from flask_babel import lazy_gettext as _l
 from flask_login import current_user
-from sqlalchemy import select
+from sqlalchemy.exc import OperationalError
 
-from mailservice.database import db
+from mailservice.database import transaction
 from mailservice.extensions import login_manager
 from mailservice.models import User
+from mailservice.services import sessions
+
+log = logging.getLogger(__name__)
 
 View = TypeVar("View", bound=Callable[..., Any])
 
@@ -35,6 +39,7 @@ def is_public(app: Flask, endpoint: str) -> bool:
 
 def init_app(app: Flask) -> None:
     app.before_request(_close_doors)
+    app.before_request(_note_presence)
     app.after_request(_add_headers)
     login_manager.login_view = "auth.sign_in"
     login_manager.login_message = _l("Sign in to see this page.")
@@ -42,8 +47,13 @@ def init_app(app: Flask) -> None:
 
 
 @login_manager.user_loader
-def _load_user(session_key: str) -> User | None:
-    return db.session.scalars(select(User).where(User.session_key == session_key)).one_or_none()
+def _load_user(key: str) -> User | None:
+    row = sessions.find(key)
+    if row is None:
+        return None
+    g.user_session = row
+    row.user.browser_key = row.key
+    return row.user
 
 
 def _close_doors() -> Any:
@@ -51,6 +61,21 @@ def _close_doors() -> Any:
     if request.endpoint is None or is_public(current_app, request.endpoint):
         return None
     return None if current_user.is_authenticated else login_manager.unauthorized()
+
+
+def _note_presence() -> None:
+    """Once a minute; a database that is too busy for it is no reason to refuse the page."""
+    if request.endpoint in {None, *PUBLIC_ENDPOINTS} or "_user_id" not in session:
+        return
+    row = g.user_session if current_user.is_authenticated else None
+    if row is not None and sessions.is_stale(row):
+        seen, remembered = row.id, row.remembered
+        try:
+            with transaction():
+                sessions.see(seen, remembered=remembered)
+        except OperationalError as error:
+            log.warning("The session %d was seen, which could not be written down: %s", seen, error)
+        session.modified = remembered  # its cookie lives on, too
 
 
 def _add_headers(response: Response) -> Response:

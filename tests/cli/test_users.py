@@ -5,10 +5,11 @@ from __future__ import annotations
 import pytest
 from click.testing import Result
 from flask import Flask
+from sqlalchemy import select
 
 from mailservice.database import db
-from mailservice.models import Role, User
-from mailservice.services import accounts
+from mailservice.models import Event, Role, User
+from mailservice.services import accounts, users
 from tests import factories
 
 PASSWORD = "correct horse battery"
@@ -28,13 +29,16 @@ def test_the_first_administrator_is_made_with_a_hidden_password(run) -> None:
     result = run("create", "ada@example.org", "--name", "Ada", "--role", "admin", stdin=f"{PASSWORD}\n{PASSWORD}\n")
     assert result.exit_code == 0, result.output
     assert PASSWORD not in result.output
-    user = accounts.authenticate(email="ada@example.org", password=PASSWORD)
+    user = users.by_email("ada@example.org")
+    assert accounts.authenticate(email="ada@example.org", password=PASSWORD).user_id == user.id
     assert (user.role, user.full_name, user.is_confirmed) == (Role.ADMIN, "Ada", True)
 
 
 def test_a_password_may_come_from_standard_input(run) -> None:
     assert run("create", "ada@example.org", "--password-stdin", stdin=f"{PASSWORD}\n").exit_code == 0
-    assert accounts.authenticate(email="ada@example.org", password=PASSWORD).role is Role.USER
+    user = users.by_email("ada@example.org")
+    assert accounts.authenticate(email="ada@example.org", password=PASSWORD).user_id == user.id
+    assert user.role is Role.USER
 
 
 @pytest.mark.parametrize(
@@ -67,6 +71,15 @@ def test_roles_and_blocks_show_in_the_list(run) -> None:
     assert "may sign in again" in run("unblock", "ada@example.org").output
     assert db.session.query(User).filter_by(email="ada@example.org").one().is_active
     assert "blocked" not in run("list").output
+
+
+def test_what_is_done_at_the_terminal_is_recorded_as_nobodys_act(run) -> None:
+    factories.user(email="ada@example.org")
+    for args in (("promote", "ada@example.org", "admin"), ("block", "ada@example.org", "--reason", "left the firm")):
+        assert run(*args).exit_code == 0
+    events = db.session.scalars(select(Event).order_by(Event.id)).all()
+    assert [event.action for event in events] == ["role_changed", "blocked"]
+    assert {(event.actor_id, event.address) for event in events} == {(None, None)}
 
 
 @pytest.mark.parametrize("args", [("promote", "x@example.org", "admin"), ("block", "x@example.org", "--reason", "r")])

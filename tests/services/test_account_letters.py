@@ -22,8 +22,9 @@ def bodies(letter):
 
 @pytest.mark.parametrize("kind", list(AccountLetter))
 def test_a_letter_is_complete_in_text_and_html(app, kind):
-    letter = build(kind, factories.user(email="Anna@example.org"))
-    assert letter["To"].addresses[0].addr_spec == "Anna@example.org"
+    letter = build(kind, factories.user(email="Anna@example.org", new_email="New@example.org"))
+    to = "New@example.org" if kind is AccountLetter.ADDRESS else "Anna@example.org"
+    assert [address.addr_spec for address in letter["To"].addresses] == [to]
     assert letter["Auto-Submitted"] == "auto-generated"
     assert letter["Date"]
     assert re.fullmatch(r"<[^<>@]+@example\.org>", letter["Message-ID"])
@@ -36,9 +37,9 @@ def test_a_letter_is_complete_in_text_and_html(app, kind):
     assert max(map(len, raw.split(b"\r\n"))) <= 998
 
 
-@pytest.mark.parametrize("kind", [AccountLetter.CONFIRM, AccountLetter.RESET])
+@pytest.mark.parametrize("kind", [AccountLetter.CONFIRM, AccountLetter.RESET, AccountLetter.ADDRESS])
 def test_the_link_opens_what_it_promises(app, kind):
-    user = factories.user(confirmed=False)
+    user = factories.user(confirmed=False, new_email="new@example.org")
     text = bodies(build(kind, user))[0]
     token = re.search(rf"https://mail\.example/{kind}/(\S+)", text)[1]
     assert tokens.user_of(token, purpose=tokens.Purpose(kind.value), secret=SECRET).id == user.id
@@ -72,6 +73,17 @@ def test_the_sender_may_have_any_name(app, sender, name, address):
 def test_an_international_domain_travels_in_ascii(app):
     user = factories.user(email="anna@пример.рф", email_normalised="anna@xn--e1afmkfd.xn--p1ai")
     assert build(AccountLetter.EXISTS, user)["To"].addresses[0].addr_spec == "anna@xn--e1afmkfd.xn--p1ai"
+
+
+def test_the_present_address_is_not_told_the_new_one(app):
+    letter = build(AccountLetter.MOVING, factories.user(new_email="new@example.org"))
+    assert not any("new@example.org" in body for body in bodies(letter))
+
+
+def test_a_change_of_address_that_is_off_needs_no_letter(app):
+    for kind in (AccountLetter.ADDRESS, AccountLetter.MOVING):
+        assert account_letters.is_due(kind, factories.user(new_email="new@example.org"))
+        assert not account_letters.is_due(kind, factories.user())
 
 
 def test_what_has_been_done_needs_no_letter(app):

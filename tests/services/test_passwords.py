@@ -4,6 +4,12 @@ import pytest
 
 from mailservice.errors import Invalid
 from mailservice.services import passwords
+from tests import factories
+
+
+@pytest.fixture(autouse=True)
+def cheap_passwords():
+    """Here the parameters are the product's."""
 
 
 def test_a_password_fits_its_own_hash_only():
@@ -42,6 +48,15 @@ def test_nobody_has_a_password_and_it_takes_as_long_to_say_so():
     somebody = min(seconds(known) for _ in range(3))
     nobody = min(seconds(None) for _ in range(3))
     assert nobody > somebody / 3
+
+
+def test_a_hash_of_other_parameters_is_made_anew_and_one_of_ours_is_not():
+    ours = passwords.hashed("a long enough password")
+    assert passwords.better_hash("a long enough password", ours) is None
+    weak = factories.HASHER.hash("a long enough password")
+    better = passwords.better_hash("a long enough password", weak)
+    assert better.split("$")[:4] == ours.split("$")[:4]
+    assert passwords.fits("a long enough password", better)
 
 
 def test_a_broken_hash_in_the_database_fits_nothing():

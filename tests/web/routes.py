@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from datetime import timedelta
+from typing import Any, NamedTuple
 
 from flask import Flask, current_app
 from flask.testing import FlaskClient
@@ -14,13 +16,60 @@ from werkzeug.test import TestResponse
 
 from mailservice import clock
 from mailservice.database import transaction
-from mailservice.models import Attempt, AttemptStatus, Batch, Delivery, Result, State, User
+from mailservice.models import (
+    Attempt,
+    AttemptStatus,
+    Batch,
+    Delivery,
+    Event,
+    Post,
+    Result,
+    Role,
+    State,
+    Suppression,
+    SuppressionReason,
+    User,
+    UserSession,
+)
 from mailservice.sending import unsubscribe_token
 from mailservice.services import tokens
 from tests import factories
 
 UNSAFE = ("POST", "PUT", "PATCH", "DELETE")
 NO_BROWSER_SENDS = {"OPTIONS"}  # answered by Flask itself, without any view
+STAFF = frozenset({Role.MANAGER, Role.ADMIN})
+_numbers = itertools.count(1)
+
+
+class Access(NamedTuple):
+    """Who may enter, and whether rows of others are found there; everybody else is told that there is no such page."""
+
+    roles: frozenset[Role] = frozenset(Role)
+    others: bool = False
+
+
+# By the beginning of the address; the longest one counts. What is public is listed in test_routes.py.
+ACCESS = {
+    "/": Access(),
+    "/manager": Access(STAFF, others=True),
+    "/manager/users/<int:row_id>/role": Access(frozenset({Role.ADMIN}), others=True),
+}
+# Addresses of the panel say `row_id`: of what, by the endpoint's first word.
+ROWS = {
+    "manager_users": "user_id",
+    "manager_mailings": "mailing_id",
+    "manager_attempts": "attempt_id",
+    "manager_deliveries": "delivery_id",
+    "manager_clients": "client_id",
+    "manager_messages": "message_id",
+    "manager_suppressions": "suppression_id",
+    "manager_posts": "post_id",
+    "manager_events": "event_id",
+}
+
+
+def access(rule: Rule) -> Access:
+    return max((prefix, a) for prefix, a in ACCESS.items() if rule.rule.startswith(prefix))[1]
 
 
 @dataclass
@@ -32,6 +81,15 @@ class Things:
     message_id: int
     mailing_id: int
     attempt_id: int
+    delivery_id: int
+    suppression_id: int
+    post_id: int
+    event_id: int
+    session_id: int
+
+    @property
+    def user_id(self) -> int:
+        return self.owner.id
 
     def arguments(self, rule: Rule) -> dict[str, Any]:
         return {name: self._argument(name, rule.endpoint) for name in rule.arguments}
@@ -41,6 +99,7 @@ class Things:
             return self._token(endpoint)
         if name == "filename":
             return "app.css" if endpoint == "static" else "css/bootstrap.min.css"
+        name = ROWS[endpoint.partition(".")[0]] if name == "row_id" else name
         assert hasattr(self, name), f"{endpoint} has an argument “{name}”: add it to tests/web/routes.py (Things)"
         return getattr(self, name)
 
@@ -92,7 +151,26 @@ def make_things(owner: User) -> Things:
         session.flush()
         result = {"delivery_id": delivery.id, "attempt_id": attempt.id, "round": 1, "state": State.SENT}
         session.execute(insert(Result), [result | {"tried_at": now, "code": 250, "reply": "250 2.0.0 OK"}])
-    return Things(owner, client.id, message.id, mailing.id, attempt.id)
+        others = _others(owner)
+        session.add_all(others)
+        session.get_one(User, owner.id).new_email = "another@example.org"  # a change of address waits for its letter
+        session.flush()
+        ids = [client.id, message.id, mailing.id, attempt.id, delivery.id, *(row.id for row in others)]
+    return Things(owner, *ids)
+
+
+def _others(owner: User) -> list[Any]:
+    """In the order of the fields of Things."""
+    number = next(_numbers)
+    now = clock.now()
+    return [
+        Suppression(
+            owner_id=owner.id, email_normalised=f"gone{number}@example.org", reason=SuppressionReason.HARD_BOUNCE
+        ),
+        Post(author_id=owner.id, title="News", slug=f"news-{number}", body="Good day", published_at=now),
+        Event(actor_id=owner.id, action="signed_in", subject_type="user", subject_id=owner.id, address="192.0.2.1"),
+        UserSession(user_id=owner.id, user_key=owner.session_key, expires_at=now + timedelta(days=1)),
+    ]
 
 
 def rules(app: Flask) -> list[Rule]:

@@ -1,13 +1,19 @@
-"""Somebody else's row does not exist: 404 for whoever is not its owner, at every address that names one."""
+"""The matrix: every route, with every method, as each of four roles. What a role may is in routes.ACCESS.
+
+Somebody else's row does not exist, and a page that is not for one's role is none: 404 for both.
+"""
 
 from __future__ import annotations
 
 import pytest
 
 from mailservice.models import Role
+from mailservice.web import security
 from tests import factories
-from tests.architecture.test_routes import snapshot
+from tests.architecture.test_routes import PUBLIC, snapshot
 from tests.web import routes
+
+ROLES = [None, Role.USER, Role.MANAGER, Role.ADMIN]  # None: a visitor
 
 
 @pytest.fixture
@@ -15,61 +21,82 @@ def things(app):
     return routes.make_things(factories.user())
 
 
-def walk(app, browser, things):
-    """(method, path, answer) of every address that names a row."""
-    for rule, method, path in routes.requests(app, things):
-        if routes.names_a_row(rule):
-            yield method, path, routes.send(browser, method, path)
+def expected(rule, role):
+    """“page”, “sign-in” or “none”: what somebody finds at an address that names things of another."""
+    if rule.endpoint in PUBLIC:
+        return "page"
+    if role is None:
+        return "sign-in"
+    access = routes.access(rule)
+    return "page" if role in access.roles and (access.others or not routes.names_a_row(rule)) else "none"
 
 
-def test_every_address_with_an_id_is_one_that_this_test_walks(app, things):
-    walked = [rule.endpoint for rule in routes.rules(app) if routes.names_a_row(rule)]
-    assert len(walked) > 10
+def found(answer):
+    if answer.status_code == 404:
+        return "none"
+    if answer.status_code == 302 and answer.location.startswith("/sign-in"):
+        return "sign-in"
+    return "page" if answer.status_code < 500 else answer.status
+
+
+def test_every_address_with_an_id_is_one_that_the_matrix_knows(app):
+    named = [rule.endpoint for rule in routes.rules(app) if routes.names_a_row(rule)]
+    assert len(named) > 10
     numbers = [rule.endpoint for rule in routes.rules(app) if "<int:" in rule.rule]
-    assert numbers == walked, "an argument that holds an id is named after what it is the id of: client_id"
+    assert numbers == named, "an argument that holds an id is named after what it is the id of: client_id"
+
+
+@pytest.mark.parametrize("role", ROLES, ids=lambda role: role or "visitor")
+def test_what_is_closed_to_a_role_is_not_there_and_changes_nothing(app, browser, things, role):
+    if role:
+        person = factories.user(role=role)
+        routes.make_things(person)  # things of his own open no other doors
+        factories.sign_in(browser, person)
+    before = snapshot()
+    wrong = []
+    for rule, method, path in routes.requests(app, things):
+        due = expected(rule, role)
+        if due != "page" and (met := found(routes.send(browser, method, path))) != due:
+            wrong.append(f"{method} {path}: {met} instead of {due}")
+    assert wrong == []
+    assert snapshot() == before
+
+
+@pytest.mark.parametrize("role", list(Role))
+def test_what_is_open_to_a_role_answers(app, browser, things, role):
+    """With things of another, where others' are seen."""
+    person = factories.user(role=role)
+    wrong = []
+    for rule in routes.rules(app):
+        for method in routes.methods(rule):
+            if rule.endpoint in PUBLIC or expected(rule, role) != "page":
+                continue
+            acts = method == "POST" and routes.names_a_row(rule)
+            fresh = routes.make_things(factories.user()) if acts else things  # an act may end what it is about
+            factories.sign_in(browser, person)  # and another one the session
+            answer = routes.send(browser, method, routes.address(app, rule, fresh.arguments(rule)))
+            if found(answer) != "page" and rule.endpoint not in LEADS_TO_THE_DOOR:
+                wrong.append(f"{method} {rule.rule}: {answer.status}")
+    assert wrong == []
+
+
+LEADS_TO_THE_DOOR = {"account.end_all_sessions"}
 
 
 @pytest.mark.parametrize("role", [Role.USER, Role.MANAGER, Role.ADMIN])
-def test_whoever_is_not_the_owner_finds_nothing_and_changes_nothing(app, browser, things, role):
-    stranger = factories.user(role=role)
-    routes.make_things(stranger)
-    factories.sign_in(browser, stranger)
-    before = snapshot()
-    walked = walk(app, browser, things)
-    wrong = [f"{method} {path}: {answer.status}" for method, path, answer in walked if answer.status_code != 404]
-    assert wrong == []
-    assert snapshot() == before
-
-
-def test_nobody_sees_the_sign_in_page_and_changes_nothing(app, browser, things):
-    before = snapshot()
-    for method, path, answer in walk(app, browser, things):
-        assert answer.status_code == 302, f"{method} {path}: {answer.status}"
-        assert answer.location.startswith("/sign-in"), path
-    assert snapshot() == before
-
-
-def test_the_owner_gets_a_page_or_is_led_on(app, browser, things):
-    factories.sign_in(browser, things.owner)
+def test_the_owner_gets_a_page_or_is_led_on(app, browser, role):
+    owner = factories.user(role=role)
     wrong = []
     for rule in routes.rules(app):
-        if routes.names_a_row(rule):
+        if routes.names_a_row(rule) and not routes.access(rule).others:
             for method in routes.methods(rule):
-                fresh = routes.make_things(things.owner)  # the one before may be deleted by now
-                path = routes.address(app, rule, fresh.arguments(rule))
-                answer = routes.send(browser, method, path)
+                fresh = routes.make_things(owner)  # the one before may be deleted by now
+                factories.sign_in(browser, owner)
+                answer = routes.send(browser, method, routes.address(app, rule, fresh.arguments(rule)))
                 if answer.status_code not in (200, 302, 422):  # 422: the form is empty, and is shown again
-                    wrong.append(f"{method} {path}: {answer.status}")
+                    wrong.append(f"{method} {rule.rule}: {answer.status}")
     assert wrong == []
 
 
-def test_a_list_shows_nothing_of_anybody_else(app, browser, things):
-    secret = "nobody else's word"
-    factories.client(things.owner, full_name=secret, email="secret@example.org")
-    factories.mailing(things.owner, title=secret, message=factories.message(things.owner, subject=secret))
-    factories.sign_in(browser, factories.user())
-    for rule, _, path in routes.requests(app, things, only=("GET",)):
-        if not rule.arguments:
-            page = browser.get(path, query_string={"q": ""}).text
-            assert secret not in page.replace("&#39;", "'"), path
-            assert "secret@example.org" not in page, path
+def test_what_is_marked_public_is_what_the_matrix_takes_for_public(app):
+    assert {endpoint for endpoint in app.view_functions if security.is_public(app, endpoint)} == PUBLIC

@@ -1,6 +1,9 @@
+import re
+
 import pytest
 
 from mailservice.web import paging
+from tests import factories
 
 
 @pytest.mark.parametrize(
@@ -23,3 +26,15 @@ from mailservice.web import paging
 def test_any_query_is_a_page(app, query, number, size):
     with app.test_request_context(f"/clients?{query}"):
         assert paging.asked() == {"number": number, "size": size}
+
+
+@pytest.mark.parametrize("name", ["endpoint", "_method", "_scheme", "_external", "values"])
+def test_the_way_to_the_next_page_keeps_what_was_asked_whatever_that_is(browser, app, name):
+    owner = factories.user()
+    for number in range(26):
+        factories.client(owner, full_name=f"Client {number:02}")
+    page = factories.sign_in(browser, owner).get(f"/clients?size=25&{name}=%D1%8F%26b&q=Client")
+    assert page.status_code == 200
+    following = re.search(r'rel="next" href="([^"]+)"', page.text)[1].replace("&amp;", "&")
+    assert "Client 25" in browser.get(following).text
+    assert f"{name}=%D1%8F%26b" in following

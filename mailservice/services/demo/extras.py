@@ -10,6 +10,7 @@ from sqlalchemy import select
 
 from mailservice.database import db
 from mailservice.models import Event, Mailing, Post, User
+from mailservice.services.audit import Action
 from mailservice.services.demo import texts
 
 PUBLISHED = (-61, -47, -33, -19, -8, 5, None)  # days from now, in the order of the posts' names; None: a draft
@@ -36,22 +37,19 @@ def events(admin: User, manager: User, anna: User) -> Iterator[Event]:
     """`address` is where a browser was; the command line has none."""
     for user in (admin, manager, anna):
         detail = {"role": user.role.value}
-        yield _event("user.create", "user", user.id, at=user.created_at, detail=detail, address=None)
-    change = {"from": "user", "to": "manager"}
-    at = manager.created_at + timedelta(days=1)
-    yield _event("user.set_role", "user", manager.id, at=at, actor=admin, detail=change)
-    for mailing in db.session.scalars(select(Mailing).order_by(Mailing.id)):
-        if mailing.disabled_at:
-            reason = {"reason": mailing.disabled_reason}
-            yield _event("mailing.disable", "mailing", mailing.id, at=mailing.disabled_at, actor=manager, detail=reason)
-        elif mailing.paused_at and mailing.owner_id == anna.id:
-            yield _event("mailing.pause", "mailing", mailing.id, at=mailing.paused_at, actor=anna)
+        yield _event(Action.USER_CREATED, user, at=user.created_at, detail=detail, address=None)
+    change = {"before": "user", "after": "manager"}
+    yield _event(Action.ROLE_CHANGED, manager, at=manager.created_at + timedelta(days=1), actor=admin, detail=change)
+    for mailing in db.session.scalars(select(Mailing).where(Mailing.disabled_at.is_not(None)).order_by(Mailing.id)):
+        at = mailing.disabled_at or mailing.created_at
+        yield _event(Action.SIGNED_IN, manager, at=at - timedelta(minutes=4), actor=manager)
+        why = {"title": mailing.title, "reason": mailing.disabled_reason}
+        yield _event(Action.MAILING_DISABLED, mailing, at=at, actor=manager, detail=why)
 
 
 def _event(
-    action: str,
-    subject_type: str,
-    subject_id: int,
+    action: Action,
+    subject: User | Mailing,
     *,
     at: datetime,
     actor: User | None = None,
@@ -61,9 +59,9 @@ def _event(
     return Event(
         at=at,
         actor_id=actor.id if actor else None,
-        action=action,
-        subject_type=subject_type,
-        subject_id=subject_id,
+        action=action.value,
+        subject_type=type(subject).__name__.lower(),
+        subject_id=subject.id,
         detail=detail or {},
         address=address,
     )

@@ -8,8 +8,9 @@ from sqlalchemy import select
 
 from mailservice.database import db
 from mailservice.models import Event, Mailing
+from mailservice.services.audit import Action
 
-LOADED, HELD = "demo.load", "demo.hold"
+LOADED, HELD = Action.DEMO_LOADED.value, Action.DEMO_HELD.value
 
 
 def loaded(now: datetime, *, may_send: bool) -> Event:

@@ -1,6 +1,7 @@
 import re
 
 import pytest
+from sqlalchemy import select
 
 from mailservice.database import db
 from mailservice.models import User
@@ -9,6 +10,8 @@ from mailservice.services import tokens
 from mailservice.services.tokens import Purpose
 from tests import factories
 from tests.factories import PASSWORD, post
+
+CHOSEN = {"password": "a password of the owner's"}
 
 
 def link(app, user, purpose):
@@ -22,15 +25,70 @@ def test_opening_the_link_changes_nothing_and_the_button_confirms_once(app, brow
     assert browser.get(url).status_code == 200
     assert browser.head(url).status_code == 200
     assert not db.session.get(User, user.id).is_confirmed
-    assert post(browser, url).location == "/sign-in"
+    assert post(browser, url, CHOSEN).location == "/sign-in"
     assert db.session.get(User, user.id).is_confirmed
     assert browser.get(url).status_code == 410
-    assert post(browser, url).status_code == 410
+    assert post(browser, url, CHOSEN).status_code == 410
 
 
 def test_confirming_signs_nobody_in(app, browser):
-    post(browser, link(app, factories.user(confirmed=False), Purpose.CONFIRM))
+    post(browser, link(app, factories.user(confirmed=False), Purpose.CONFIRM), CHOSEN)
     assert browser.get("/clients").location.startswith("/sign-in")
+
+
+def registered(app, browser):
+    """The address of the link in the letter after a registration in this browser."""
+    post(browser, "/register", {"email": "anna@example.org", "password": PASSWORD})
+    return link(app, db.session.scalars(select(User)).one(), Purpose.CONFIRM)
+
+
+def opens(app, password):
+    page = post(app.test_client(), "/sign-in", {"email": "anna@example.org", "password": password})
+    return page.status_code == 302
+
+
+def test_one_click_confirms_in_the_browser_that_registered(app, browser):
+    url = registered(app, browser)
+    assert 'name="password"' not in browser.get(url).text
+    assert post(browser, url).location == "/sign-in"
+    assert opens(app, PASSWORD)
+
+
+def test_one_click_confirms_where_one_is_signed_in(app, browser):
+    url = registered(app, app.test_client())
+    post(browser, "/sign-in", {"email": "anna@example.org", "password": PASSWORD})
+    assert post(browser, url).location == "/"
+    assert browser.get("/clients").status_code == 200
+    assert "/resend" not in browser.get("/clients").text
+
+
+def test_a_stranger_who_registered_first_loses_password_and_session_to_the_owner(app, browser):
+    stranger, owner = browser, app.test_client()
+    url = registered(app, stranger)
+    post(stranger, "/sign-in", {"email": "anna@example.org", "password": PASSWORD})
+    assert stranger.get("/clients").status_code == 200
+    assert 'name="password"' in owner.get(url).text
+    assert post(owner, url).status_code == 422  # not by a click alone
+    assert post(owner, url, CHOSEN).location == "/sign-in"
+    assert stranger.get("/clients").location.startswith("/sign-in")
+    assert not opens(app, PASSWORD)
+    assert opens(app, CHOSEN["password"])
+
+
+def test_who_only_tried_to_register_again_chose_no_password(app, browser):
+    url = registered(app, app.test_client())
+    post(browser, "/register", {"email": "anna@example.org", "password": "the owner's own one"})
+    assert 'name="password"' in browser.get(url).text
+
+
+def test_the_browser_that_registered_is_told_nothing_about_the_address(app, browser):
+    def cookie(email):
+        post(browser, "/register", {"email": email, "password": PASSWORD})
+        with browser.session_transaction() as session:
+            return set(session), len(session["registered"])
+
+    factories.user(email="anna@example.org")
+    assert cookie("anna@example.org") == cookie("new@example.org")
 
 
 @pytest.mark.parametrize("path", ["/confirm/", "/reset/"])

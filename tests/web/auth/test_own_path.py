@@ -36,6 +36,18 @@ def test_a_path_of_ours_is_followed(browser, target):
         "/sign-out",
         "/mailings/7/delete",
         "/no/such/page",
+        "/%2f/evil.example",
+        "/%5cevil.example",
+        "/..//evil.example",
+        "/clients@evil.example",
+        "/;//evil.example",
+        "/\u2028/evil.example",
+        "\u00a0//evil.example",
+        "/\u3000/evil.example",
+        "//evil.example/clients",
+        "/\\/evil.example",
+        "////evil.example/..",
+        "//clients:80",
     ],
 )
 def test_nothing_else_is(browser, target):

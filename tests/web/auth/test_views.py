@@ -1,13 +1,16 @@
 import re
+from datetime import timedelta
 
+import argon2
 import pytest
 from rq.job import Job as RqJob
 from sqlalchemy import func, select
 
 from mailservice import clock
 from mailservice.database import db, transaction
-from mailservice.models import User
+from mailservice.models import Event, User
 from mailservice.queues import QueueName, queue
+from mailservice.services import passwords
 from tests import factories
 from tests.factories import PASSWORD, post
 
@@ -50,7 +53,7 @@ def test_registering_a_known_address_says_the_same_and_writes_to_its_owner(brows
 def test_no_token_is_in_redis(browser, redis):
     post(browser, "/register", NEW)
     (job,) = queue(QueueName.ACCOUNTS).get_jobs()
-    assert list(job.args) == ["confirm", db.session.scalars(select(User.id)).one()]
+    assert list(job.args) == ["confirm", db.session.scalars(select(User.id)).one(), 0, None]
 
 
 @pytest.mark.parametrize(
@@ -97,6 +100,46 @@ def test_signing_in_and_out(browser):
     assert browser.get("/clients").location.startswith("/sign-in")
 
 
+def test_a_copied_cookie_opens_nothing_after_signing_out(app, browser):
+    factories.user(email="anna@example.org")
+    post(browser, "/sign-in", {"email": "anna@example.org", "password": PASSWORD, "remember": "y"})
+    thief = app.test_client()
+    thief.set_cookie("session", browser.get_cookie("session").value)
+    assert thief.get("/clients").status_code == 200
+    post(browser, "/sign-out")
+    assert thief.get("/clients").location.startswith("/sign-in")
+
+
+def test_the_cookie_of_before_signing_in_is_not_the_one_of_after(app, browser):
+    """Nobody can hand a browser a session and find it signed in later."""
+    factories.user(email="anna@example.org")
+    browser.get("/sign-in")
+    planted = browser.get_cookie("session").value
+    post(browser, "/sign-in", {"email": "anna@example.org", "password": PASSWORD})
+    thief = app.test_client()
+    thief.set_cookie("session", planted)
+    assert thief.get("/clients").location.startswith("/sign-in")
+
+
+@pytest.mark.parametrize(("remember", "days"), [("y", 14), ("", None)])
+def test_who_wants_to_stay_signed_in_keeps_the_cookie_for_two_weeks(browser, remember, days):
+    factories.user(email="anna@example.org")
+    post(browser, "/sign-in", {"email": "anna@example.org", "password": PASSWORD, "remember": remember})
+    expires = browser.get_cookie("session").expires
+    assert (days is None) == (expires is None)
+    assert days is None or abs(expires - clock.now() - timedelta(days=days)) < timedelta(minutes=1)
+
+
+def test_signing_in_and_out_are_events_with_their_network_address(browser):
+    user = factories.user(email="anna@example.org")
+    data = {"email": "anna@example.org", "password": PASSWORD}
+    post(browser, "/sign-in", data, environ_base={"REMOTE_ADDR": "192.0.2.7"})
+    post(browser, "/sign-out")
+    events = db.session.scalars(select(Event).order_by(Event.id)).all()
+    assert [(e.action, e.actor_id) for e in events] == [("signed_in", user.id), ("signed_out", user.id)]
+    assert events[0].address == "192.0.2.7"
+
+
 def test_signing_in_begins_a_new_session(browser):
     factories.user(email="anna@example.org")
     with browser.session_transaction() as session:
@@ -126,6 +169,42 @@ def test_a_blocked_user_is_told_at_the_door_and_thrown_out_at_once(browser):
     page = post(browser, "/sign-in", {"email": "anna@example.org", "password": PASSWORD})
     assert page.status_code == 422
     assert "blocked" in page.text or "заблокирован" in page.text
+
+
+@pytest.fixture
+def hashed(monkeypatch):
+    """What Argon2 is asked to do; each time costs the same."""
+    asked = []
+
+    class Counting(argon2.PasswordHasher):
+        def hash(self, *args):
+            asked.append("hash")
+            return super().hash(*args)
+
+        def verify(self, *args):
+            asked.append("verify")
+            return super().verify(*args)
+
+    monkeypatch.setattr(passwords, "HASHER", Counting(time_cost=1, memory_cost=8, parallelism=1))
+    return asked
+
+
+@pytest.mark.parametrize(
+    ("url", "data", "price"),
+    [
+        ("/sign-in", {"password": "a wrong password"}, 1),
+        ("/register", {"password": "a new password"}, 1),
+        ("/forgot", {}, 0),
+    ],
+)
+def test_a_known_address_costs_as_many_hashes_as_an_unknown_one(browser, hashed, url, data, price):
+    factories.user(email="anna@example.org")
+    counts = []
+    for email in ("anna@example.org", "nobody@example.org"):
+        hashed.clear()
+        post(browser, url, data | {"email": email})
+        counts.append(len(hashed))
+    assert counts == [price, price]
 
 
 @pytest.mark.parametrize(

@@ -128,3 +128,12 @@ def test_a_name_is_text_and_never_markup(owner, browser):
         page = browser.get(url).text
         assert "<script>alert" not in page
         assert "11111103" not in page
+
+
+def test_a_client_gets_no_address_that_another_one_has(browser):
+    owner = factories.user()
+    client, other = factories.client(owner), factories.client(owner, full_name="Vera")
+    page = post(factories.sign_in(browser, owner), f"/clients/{client.id}/edit", {"email": other.email})
+    assert page.status_code == 422
+    assert 'id="email-error"' in page.text
+    assert "Boris Ivanov" in browser.get(f"/clients/{client.id}").text

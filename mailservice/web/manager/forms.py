@@ -1,0 +1,23 @@
+"""The forms of the desk: a reason, and a role."""
+
+from flask_babel import lazy_gettext as _l
+from wtforms import SelectField, StringField
+from wtforms.validators import DataRequired, Length, Optional
+
+from mailservice.services import oversight
+from mailservice.web.forms import Form, checked
+from mailservice.web.manager.words import ROLES
+
+LONGEST = Length(max=oversight.LONGEST_REASON)
+
+
+class ReasonForm(Form):
+    reason = StringField(_l("Why"), [DataRequired(), LONGEST, checked(oversight.checked_reason)])
+
+
+class UndoForm(Form):
+    reason = StringField(_l("Why"), [Optional(), LONGEST, checked(oversight.checked_reason)])
+
+
+class RoleForm(Form):
+    role = SelectField(_l("Role"), choices=[(role.value, word) for role, word in ROLES.items()])

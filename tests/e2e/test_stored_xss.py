@@ -1,0 +1,194 @@
+"""Every text in the database is an attack, and every page is opened in Chromium: none of them fires."""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import count
+
+import pytest
+from flask import Flask
+from playwright.sync_api import Browser, Page
+from sqlalchemy import Enum, String, select, update
+from werkzeug.serving import WSGIRequestHandler, make_server
+
+from mailservice import clock
+from mailservice.database import db, transaction
+from mailservice.models import Attempt, Breaker, Event, Mailing, Message, Role, User
+from tests import factories
+from tests.web import routes
+
+pytestmark = [pytest.mark.browser, pytest.mark.parametrize("database", ["sqlite"], indirect=True)]
+ATTACKS = [
+    "<script>fired()</script>",
+    '"><script>fired()</script>',
+    "'><img src=x onerror=fired()>",
+    "<svg onload=fired()>",
+    '" autofocus onfocus=fired() x="',
+    "' onmouseover=fired() autofocus onfocus='fired()",
+    "</title><script>fired()</script>",
+    "</textarea><script>fired()</script>",
+    "</option></select><img src=x onerror=fired()>",
+    "</datalist><svg/onload=fired()>",
+    "--><script>fired()</script>",
+    "<iframe srcdoc='<script>parent.fired()</script>'></iframe>",
+    "<details open ontoggle=fired()>",
+    "<input autofocus onfocus=fired()>",
+    "<body onload=fired()>",
+    "<meta http-equiv=refresh content='0;url=javascript:fired()'>",
+    "<object data='javascript:fired()'></object>",
+    "<form action='javascript:fired()'><button>x</button></form>",
+    "<base href='https://evil.example/'>",
+    "javascript:fired()",
+    "[x](javascript:fired())",
+    '![x](x"onerror="fired())',
+    "<a href='javascript:fired()'>x</a>",
+    '<https://x.example/"onmouseover="fired()>',
+    "&lt;script&gt;fired()&lt;/script&gt;",
+    "\\u003cscript\\u003efired()\\u003c/script\\u003e",
+    "%3Cscript%3Efired()%3C/script%3E",
+    "{{ ''.__class__ }}{{ 7 * 7 }}<script>fired()</script>",
+    "{% raw %}<script>fired()</script>",
+    "<math><mi//xlink:href='data:x,<script>fired()</script>'>",
+    "<noscript><p title='</noscript><img src=x onerror=fired()>'>",
+    "<template><script>fired()</script></template><style>@import 'javascript:fired()'</style>",
+]
+# Words of ours that no person types.
+OURS = {
+    *("users.password_hash", "users.session_key", "users.language", "users.time_zone", "sessions.key"),
+    *("sessions.user_key", "mailings.time_zone", "attempts.key", "posts.slug", "posts.image"),
+    *("events.action", "events.subject_type", "breakers.kind"),
+}
+# What only an attack brings into a page: a handler, a link that is code, an element that we never use.
+FOREIGN = """() => [
+    ...[...document.querySelectorAll('*')].flatMap(e => [...e.attributes])
+        .filter(a => a.name.startsWith('on') ||
+            ['href', 'src', 'action'].includes(a.name) && /^\\s*javascript:/i.test(a.value))
+        .map(a => a.name + '=' + a.value),
+    ...[...document.querySelectorAll('base, object, embed, meta[http-equiv]')].map(e => e.outerHTML),
+]"""
+LINKS = """() => [...document.querySelectorAll('a[href], iframe[src]')].map(e => new URL(e.href || e.src))
+    .filter(u => u.origin === location.origin).map(u => u.pathname + u.search)"""
+FOLLOWED = re.compile(r"^/(?!static|healthz|readyz)")
+
+
+def chunks() -> list[str]:
+    """Some attacks each, as many as a name holds."""
+    made = [""]
+    for attack in ATTACKS:
+        made += [""] if len(made[-1]) + len(attack) > 190 else []
+        made[-1] += attack
+    return made
+
+
+@pytest.fixture
+def reader(app: Flask) -> User:
+    """An administrator whose things, and those of everybody else, are attacks wherever a text may be."""
+    reader = factories.user(role=Role.ADMIN)
+    for _ in chunks():
+        things = routes.make_things(reader)
+    with transaction() as session:
+        event = Event(actor_id=reader.id, action="blocked", subject_type="user", subject_id=reader.id)
+        for chunk in chunks():
+            detail = {"reason": chunk, "title": chunk, "before": chunk, "after": chunk, chunk: chunk}
+            session.add(Event(actor_id=event.actor_id, action=event.action, detail=detail, address=chunk[:64]))
+        session.add(Breaker(name="mail", failures=9, opens=1, retry_at=clock.now(), last_trouble_at=clock.now()))
+        session.get_one(Mailing, things.mailing_id).disabled_at = clock.now()
+        session.get_one(Attempt, things.attempt_id).succeeded = False
+    with transaction():
+        attack_everything()
+    return db.session.scalars(select(User)).one()
+
+
+def attack_everything() -> None:
+    parts = chunks()
+    for table in db.metadata.sorted_tables:
+        texts = [c for c in table.columns if isinstance(c.type, String) and not isinstance(c.type, Enum)]
+        texts = [c for c in texts if str(c) not in OURS and table.name != "events"]
+        keys = list(table.primary_key.columns)
+        rows = db.session.execute(select(*keys)).all() if texts else []
+        for number, row in zip(count(), rows):
+            # What is unique differs in its last letters.
+            values = {c: parts[number % len(parts)][: (c.type.length or 10**6) - 6] + f" {number}" for c in texts}
+            where = [key == value for key, value in zip(keys, row, strict=True)]
+            db.session.execute(update(table).where(*where).values(values))
+
+
+class Quiet(WSGIRequestHandler):
+    def log(self, *_: object) -> None:
+        """Its lines would bury the reason of a failure."""
+
+
+@pytest.fixture
+def site(app: Flask) -> Iterator[str]:
+    """The app behind a real web server."""
+    server = make_server("127.0.0.1", 0, app, threaded=True, request_handler=Quiet)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def walk(page: Page, site: str, starts: list[str]) -> tuple[set[str], list[str]]:
+    """Opens every page that can be reached, of each kind as many as there are rows: addresses, and what is foreign."""
+    seen, ahead, found = set(starts), list(starts), []
+    kinds: Counter[str] = Counter()
+    while ahead:
+        path = ahead.pop()
+        page.goto(site + path)
+        found += [f"{path}: {what}" for what in page.evaluate(FOREIGN)]
+        for link in page.evaluate(LINKS):
+            kind = re.sub(r"\d+", "1", link.partition("?")[0])
+            if link not in seen and FOLLOWED.match(link) and kinds[kind] < len(chunks()):
+                kinds[kind] += 1
+                seen.add(link)
+                ahead.append(link)
+    return seen, found
+
+
+@contextmanager
+def visit(app: Flask, site: str, chromium: Browser, **options: object) -> Iterator[tuple[Page, list[str]]]:
+    """A page of the reader's, and the addresses where an attack has fired."""
+    browser = factories.sign_in(app.test_client(), db.session.scalars(select(User)).one())
+    context = chromium.new_context(**options)
+    context.add_cookies([{"name": "session", "value": browser.get_cookie("session").value, "url": site}])
+    fired: list[str] = []
+    context.expose_binding("fired", lambda source: fired.append(source["frame"].url))
+    yield context.new_page(), fired
+    context.close()
+
+
+def test_no_text_of_the_database_runs_as_code(app, reader, site, chromium):
+    """Without the Content-Security-Policy, which would hide a text that is not escaped."""
+    paths = {rule.rule for rule in routes.rules(app) if not rule.arguments and "GET" in rule.methods}
+    with visit(app, site, chromium, bypass_csp=True) as (page, fired):
+        seen, foreign = walk(page, site, sorted(path for path in paths if FOLLOWED.match(path)))
+    assert fired == []
+    assert foreign == []
+    assert len(seen) > 80
+
+
+def test_no_preview_of_a_letter_runs_what_its_message_says(app, reader, site, chromium):
+    """As it is, with its own policy: here a person's own text is shown as it looks."""
+    with visit(app, site, chromium) as (page, fired):
+        for message_id in db.session.scalars(select(Message.id)):
+            page.goto(f"{site}/messages/{message_id}")
+            page.goto(f"{site}/messages/{message_id}/preview")
+    assert fired == []
+
+
+def test_the_corpus_would_fire_where_nothing_is_escaped(app, chromium: Browser):
+    """So that the silence of the test above means something."""
+    context = chromium.new_context()
+    fired: list[int] = []
+    context.expose_binding("fired", lambda _: fired.append(1))
+    page = context.new_page()
+    page.set_content(f"<!doctype html><body>{''.join(ATTACKS)}</body>")
+    page.wait_for_timeout(200)
+    context.close()
+    assert len(fired) > 5

@@ -1,0 +1,64 @@
+import pytest
+from sqlalchemy import delete
+
+from mailservice import clock
+from mailservice.database import db, transaction
+from mailservice.models import Attempt, AttemptStatus, Event, Mailing
+from mailservice.services import audit, overview
+from mailservice.services.audit import Action
+from mailservice.services.mailings import Phase
+from tests import factories
+
+
+@pytest.fixture
+def owner(app):
+    return factories.user(email="owner@example.org")
+
+
+def attempt(mailing, occurrence, status=AttemptStatus.DONE):
+    with transaction() as session:
+        row = Attempt(mailing_id=mailing.id, owner_id=mailing.owner_id, occurrence=occurrence, due_at=clock.now())
+        row.status = status
+        session.add(row)
+    return row
+
+
+def test_what_a_user_has_is_counted_without_what_others_have(owner):
+    mailing = factories.mailing(owner)
+    attempt(mailing, 0)
+    factories.mailing(factories.user())
+    assert overview.holdings(owner) == overview.Holdings(clients=1, messages=1, mailings=1, attempts=1)
+
+
+def test_the_board_counts_everybodys(owner):
+    factories.user(blocked_at=clock.now())
+    disabled = factories.mailing(owner, disabled_at=clock.now())
+    sending = factories.mailing(factories.user())
+    attempt(sending, 0, AttemptStatus.SENDING)
+    attempt(disabled, 0)
+    board = overview.board()
+    assert (board.users, board.blocked) == (3, 1)
+    assert board.phases == {Phase.DISABLED: 1, Phase.SENDING: 1}
+    assert [line.mailing.id for line in board.open_attempts] == [sending.id]
+
+
+def test_a_mailings_latest_attempts_come_first_and_are_few(owner):
+    mailing = factories.mailing(owner)
+    for occurrence in range(overview.LATEST + 2):
+        attempt(mailing, occurrence)
+    numbers = [line.attempt.occurrence for line in overview.attempts_of(mailing)]
+    assert numbers == list(range(overview.LATEST + 1, 1, -1))
+
+
+def test_an_event_names_its_subject_as_long_as_that_is_there(owner):
+    mailing = factories.mailing(owner, title="Weekly digest")
+    with transaction():
+        audit.note(None, Action.BLOCKED, subject=owner)
+        audit.note(None, Action.MAILING_DISABLED, subject=mailing)
+        audit.note(owner, Action.SIGNED_IN)
+    events = db.session.query(Event).order_by(Event.id).all()
+    assert [line.subject for line in overview.event_lines(events)] == ["owner@example.org", "Weekly digest", ""]
+    assert [line.event.action for line in overview.events_about(mailing)] == ["mailing_disabled"]
+    with transaction() as session:
+        session.execute(delete(Mailing))
+    assert overview.event_lines([db.session.get_one(Event, events[1].id)])[0].subject == ""
