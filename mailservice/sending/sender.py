@@ -26,7 +26,7 @@ from mailservice.sending.fields import FieldError
 from mailservice.sending.journal import Journal, sender_name
 from mailservice.sending.letters import BadLetter, Identity, LetterPress, envelope_address
 from mailservice.sending.links import Link, Route, next_of
-from mailservice.sending.pacing import Pace
+from mailservice.sending.pacing import LONGEST, Pace
 from mailservice.sending.run import Run
 from mailservice.smtp import Loop, Trouble, TroubleKind, probe
 
@@ -108,7 +108,7 @@ class Sender:
             done += count
             self._link.carried(count)
             self.pace.rest()
-            is_over = not self.breaker_is_open and clock.steady() < turn_ends
+            is_over = not self.breaker_is_open and self.pace.wait() <= LONGEST and clock.steady() < turn_ends
         return done
 
     def claim(self, attempt_id: int) -> Claiming:
@@ -157,6 +157,7 @@ class Sender:
             elif self._probe(link):
                 well.append(link)
         self.breaker_is_open = not well
+        well = [link for link in well if link.pace.wait() <= LONGEST]  # the others have reached their limits
         if well:
             self._link = next_of(self._links, well)
             self.breaker_is_clean = found[self._link][1]

@@ -5,12 +5,12 @@ import ssl
 from collections.abc import Callable
 from enum import Enum
 
-from .exchange import Handler, Mode
 from .letter import Letter
 from .outcome import Trouble, TroubleKind
 from .protocol import Phase, Protocol
 from .resolving import Resolution
 from .server import Security, Server
+from .terms import Handler, Mode
 from .wire import Wire, words
 
 _LOCAL_REFUSALS = 64  # letters taken in one go at most, so that refusing them all does not hold up the loop

@@ -6,8 +6,6 @@ the letters in flight stand in one queue and each knows which reply it waits for
 """
 
 from collections import deque
-from enum import Enum
-from typing import Protocol as Interface
 
 from . import envelope
 from .flight import DATA, FINAL, MAIL, NAMES, NOTHING, RCPT, RSET, Flight, Outgoing
@@ -16,34 +14,11 @@ from .offers import Offers
 from .outcome import Accepted, Ambiguous, Deferred, NotSent, Outcome, Rejected, Stage
 from .reply import RawReply, Reply
 from .server import Server
+from .terms import Broken, Handler, Mode
 
 _STAGES = {MAIL: Stage.MAIL, RCPT: Stage.RCPT, DATA: Stage.DATA, FINAL: Stage.CONTENT}
 
 AHEAD = 128 * 1024  # octets: no letter is begun while so much still waits for the socket
-
-
-class Mode(Enum):
-    """How letters follow each other."""
-
-    LOCK_STEP = "lock-step"
-    PIPELINING = "pipelining"
-    CHUNKING = "chunking"
-
-
-class Handler(Interface):
-    """Those methods of loop.Source that an exchange calls."""
-
-    def begin(self, letter: Letter) -> bool: ...
-
-    def end(self, letter: Letter, outcome: Outcome) -> None: ...
-
-
-class Broken(Exception):
-    """The connection is of no more use. `quiet`: by our own wish or in good order, so nobody's trouble."""
-
-    def __init__(self, reason: str, reply: Reply | None = None, *, quiet: bool = False) -> None:
-        super().__init__(reason)
-        self.reason, self.reply, self.quiet = reason, reply, quiet
 
 
 class Exchange:

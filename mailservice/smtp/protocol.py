@@ -2,13 +2,14 @@
 
 from enum import Enum
 
-from .exchange import Broken, Exchange, Handler, Mode
+from .exchange import Exchange
 from .flight import DATA, FINAL, NAMES, Outgoing
 from .letter import Letter
 from .opening import Ask, Failed, Handshake, Script, opening
 from .outcome import Trouble, TroubleKind
 from .reply import RawReply, Reply, ReplyReader
 from .server import Server
+from .terms import Broken, Handler, Mode
 
 
 class Phase(Enum):

@@ -23,8 +23,8 @@ from mailservice.smtp import (
     Outcome,
     Server,
 )
-from mailservice.smtp.exchange import Mode
 from mailservice.smtp.protocol import Phase, Protocol
+from mailservice.smtp.terms import Mode
 
 SESSIONS = 1200  # of each kind and mode
 LIMIT = 1.0  # seconds that each step of the server may take
@@ -190,7 +190,7 @@ class Session:
                 protocol.withdraw(self)
                 self.waiting.clear()
             quiet = 0 if self._carry() else quiet + 1
-            if quiet > 1:
+            if quiet > 1 and protocol.phase is not Phase.DEAD:
                 due = protocol.deadline()
                 assert due is not None, "nothing moves, and no deadline"
                 assert due <= self.now + LIMIT, "a deadline beyond the limit"

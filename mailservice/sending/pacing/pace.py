@@ -23,6 +23,7 @@ log = logging.getLogger(__name__)
 HOUR = "hour"
 ASK_EVERY = 0.1  # seconds between questions to the store, at least
 LOOK_EVERY = 2.0  # seconds, while nothing is limited: another sender may have been told to slow down
+LONGEST = 10.0  # seconds that it is worth waiting for permits
 
 Submit = Callable[..., "Future[Any]"]
 
@@ -30,19 +31,18 @@ Submit = Callable[..., "Future[Any]"]
 class Stock:
     """Permits of one limit in a sender's hand; moments are of the steady clock."""
 
-    __slots__ = ("again_at", "is_wanted", "left", "rate", "slot", "until")
+    __slots__ = ("again_at", "is_wanted", "left", "slot", "until")
 
-    def __init__(self, *, rate: float, is_wanted: bool = False, again_at: float = 0.0) -> None:
+    def __init__(self, *, is_wanted: bool = False, again_at: float = 0.0) -> None:
         self.left = 0
         self.slot = 0
         self.until = 0.0
         self.again_at = again_at
-        self.rate = rate  # letters per second
         self.is_wanted = is_wanted
 
     def refill(self, grant: Grant, at: float) -> None:
         self.left, self.slot, self.is_wanted = grant.size, grant.slot, False
-        self.until, self.again_at, self.rate = at + grant.valid, at + grant.again, grant.rate
+        self.until, self.again_at = at + grant.valid, at + grant.again
 
     def wait(self, now: float) -> float:
         return 0.0 if self.left > 0 and now < self.until else max(self.again_at - now, 0.0)
@@ -77,11 +77,11 @@ class Pace:
         self._server, self._limits = server, limits
         self._shared, self._lasting = shared, lasting
         self._submit, self._steady = submit, steady
-        self._stocks = {name: Stock(rate=rate) for name, rate in limits.groups.items()}
+        self._stocks = {name: Stock() for name in limits.groups}
         if limits.per_second:
-            self._stocks[SERVER] = Stock(rate=limits.per_second, is_wanted=True)
+            self._stocks[SERVER] = Stock(is_wanted=True)
         if limits.per_hour:
-            self._stocks[HOUR] = Stock(rate=float("inf"), is_wanted=True)
+            self._stocks[HOUR] = Stock(is_wanted=True)
         self._bound: dict[str, tuple[Stock, ...]] = {}  # what binds a group's letters
         self._slow: dict[str, Slow] = {}
         self._rounds: dict[str, Round] = {}
@@ -115,11 +115,6 @@ class Pace:
         now = self._steady()
         names = (group,) if group else (SERVER, HOUR)
         return max(self._stocks[name].wait(now) if name in self._stocks else 0.0 for name in names)
-
-    def rate(self, group: str) -> float:
-        """Letters per second that the group's own limits let go; infinite where the server's bind it first."""
-        own, server = self._stocks.get(group), self._stocks.get(SERVER)
-        return own.rate if own and (not server or own.rate < server.rate) else float("inf")
 
     def note(self, group: str, outcome: Outcome) -> None:
         """Takes in what the server said about a letter of the group."""
@@ -211,8 +206,7 @@ class Pace:
         for name in [name for name in self._stocks if self._is_unbound(name)]:
             del self._stocks[name]
         for name in answer.slow.keys() - self._stocks.keys():
-            held, rate = answer.slow[name]
-            self._stocks[name] = Stock(rate=rate or float("inf"), again_at=at + held)
+            self._stocks[name] = Stock(again_at=at + answer.slow[name].held)
         grants = answer.grants | ({HOUR: of_hour} if of_hour else {})
         for name, grant in grants.items():
             if name in self._stocks:
