@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
+from mailservice import clock
 from mailservice.models import Reason, State
 from mailservice.sending.batches import Claim, Waiting
 from mailservice.sending.books import Part
 from mailservice.sending.entries import Entry
 from mailservice.sending.journal import Journal
+
+LONGEST_REST = 300.0  # seconds; then somebody looks whether it is still so
 
 
 class Hold:
@@ -20,7 +23,8 @@ class Hold:
         self.left = len(claim.waiting)  # letters without a result
         self.in_flight = 0
         self.is_lost = False  # taken from us: others judge, by our journal
-        self.put_off_until: datetime | None = None  # the server's pace lets none of its letters go before
+        self._put_off_until: datetime | None = None  # when the first letter is due that the server's pace put off
+        self._rests = False  # all of its letters were put off
         self.lease_until = leased_at + claim.lease.total_seconds()  # nothing is begun after it
         self._begun: set[int] = set()
         self._pending: list[Entry] = []
@@ -61,6 +65,20 @@ class Hold:
         self._begun.discard(entry.delivery_id)
         self._pending.append(entry)
 
+    def put_off(self, seconds: float) -> None:
+        """A letter is not tried now, and waits that long with its batch."""
+        self.left -= 1
+        self._put_off(seconds)
+
+    def rest(self, seconds: float) -> None:
+        """None of its letters is tried now."""
+        self._rests = True
+        self._put_off(seconds)
+
+    def _put_off(self, seconds: float) -> None:
+        until = clock.now() + timedelta(seconds=min(seconds, LONGEST_REST))
+        self._put_off_until = min(self._put_off_until or until, until)
+
     def own_entry(
         self, waiting: Waiting, state: State, reason: Reason, *, at: datetime, text: str | None = None
     ) -> Entry:
@@ -76,9 +94,10 @@ class Hold:
     def part(self, *, last: bool) -> Part:
         """What the next commit writes about this batch; `last`: it is given back, through or not."""
         self._under_way, self._pending = self._pending, []
-        is_through = self.left == 0 and self.claim.rest == 0 and not self._has_deferred
-        give_back = not is_through and (last or self.left == 0 or self.put_off_until is not None)
-        return Part(self.claim, self._under_way, is_through, give_back, self.put_off_until)
+        is_through = self.left == 0 and not (self.claim.rest or self._has_deferred or self._put_off_until)
+        give_back = not is_through and (last or self.left == 0)
+        until = self._put_off_until if give_back and (self.left == 0 or self._rests) else None
+        return Part(self.claim, self._under_way, is_through, give_back, until)
 
     def not_committed(self) -> None:
         """The commit failed: its entries wait for the next one."""

@@ -7,7 +7,6 @@ import time
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future, wait
-from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy.exc import DBAPIError
@@ -19,6 +18,7 @@ from mailservice.sending.batches import Waiting
 from mailservice.sending.books import Committed, Part
 from mailservice.sending.hold import Hold
 from mailservice.sending.journal import Journal
+from mailservice.sending.pacing import LONGEST, Parking
 from mailservice.sending.permission import Verdict
 
 if TYPE_CHECKING:
@@ -31,8 +31,6 @@ COMMIT_MOST = 2_000  # results
 LOW_WATER = 300  # letters at hand below which the next batch is claimed, at least
 RESERVE = 0.3  # seconds that the letters at hand should last: longer than a commit takes
 MOST_AT_HAND = 5_000  # letters
-LONG_WAIT = 3.0  # seconds: when no letter at hand may go for so long, they are given back
-LONGEST_PUT_OFF = 300.0  # seconds
 LOOK_EVERY = 0.05  # seconds, while there is nothing to do but wait
 DATABASE_WAITS = (0.1, 0.5, 1, 2, 4, 8)  # seconds between the last tries to commit
 
@@ -45,8 +43,7 @@ class Keeper:
         self.attempt_id = attempt_id
         self.halted = ""
         self.queue: deque[tuple[Hold, Waiting]] = deque()  # letters that may be tried now
-        self.held: dict[str, deque[tuple[Hold, Waiting]]] = {}  # letters that the server's pace holds back, by group
-        self.pace = sender.pace
+        self.parked: Parking[tuple[Hold, Waiting]] = Parking()  # letters that the mail server's pace holds back
         self.left_out: dict[int, Reason] = {}  # deliveries that by now must not be sent to
         self.done = 0  # results in the ledger
         self._holds: dict[int, Hold] = {}  # by the batch's number
@@ -58,32 +55,35 @@ class Keeper:
         self.has_news = False  # a claim or a commit has come back
         self.low_water = LOW_WATER  # letters at hand below which more are asked for
         self._dry = False  # no batch was free when last asked
+        self._due_again = float("inf")  # when a batch that was given back is due, on the steady clock
         self._committed_at = clock.steady()
 
     @property
     def is_exhausted(self) -> bool:
-        return self._dry and not self.at_hand
-
-    @property
-    def at_hand(self) -> int:
-        """Letters that wait for the connections, or for the server's pace."""
-        return len(self.queue) + (sum(map(len, self.held.values())) if self.held else 0)
+        return self._dry and not self.queue and not self.parked.count
 
     def take(self) -> tuple[Hold, Waiting] | None:
-        """The next letter that may go at the server's pace; None when there is none now."""
-        if self.pace.is_free and not self.held:
+        """The next letter that may go at the mail server's pace; None when there is none now."""
+        pace = self.sender.pace
+        if pace.is_free and not self.parked.count:
             return self.queue.popleft() if self.queue else None
-        for group, letters in list(self.held.items()):
-            if not letters:
-                del self.held[group]
-            elif self.pace.may(group):
-                return letters.popleft()
+        pace.turn()
+        if (seconds := pace.wait()) > LONGEST:
+            for hold in self._holds.values():
+                hold.rest(seconds)
+            self.halted = self.halted or "the mail server's limit is reached"
+            return None
+        if taken := self.parked.take(pace):
+            return taken
+        for (hold, _), seconds in self.parked.give_up(pace):
+            hold.put_off(seconds)
         while self.queue:
-            taken = self.queue.popleft()
-            group = self.pace.group(taken[1].recipient.email)
-            if group not in self.held and self.pace.may(group):
+            taken = hold, waiting = self.queue.popleft()
+            group = pace.group(waiting.recipient.email)
+            if self.parked.is_next(group) and pace.may(group):
                 return taken
-            self.held.setdefault(group, deque()).append(taken)
+            if seconds := self.parked.park(pace, group, taken):
+                hold.put_off(seconds)
         return None
 
     def halt(self, why: str) -> None:
@@ -99,9 +99,12 @@ class Keeper:
 
     def claim_more(self) -> None:
         """Sees to it that the next batch is on its way before this one is through."""
+        if self._dry and clock.steady() >= self._due_again:
+            self._dry, self._due_again = False, float("inf")
         if self._claiming is None:
-            is_short = len(self.queue) < self.low_water and self.at_hand < MOST_AT_HAND
-            if is_short and not self._dry and not self.halted:
+            at_hand = len(self.queue) + (self.parked.held_by_server(self.sender.pace) if self.parked.count else 0)
+            if at_hand < self.low_water and not self._dry and not self.halted:
+                self.sender.pace.turn()  # what it asks is answered before the letters are here
                 try:
                     self._claiming = self.sender.claim(self.attempt_id)
                     self._claiming.future.add_done_callback(self._bring_news)
@@ -124,6 +127,7 @@ class Keeper:
             self._dry = True
             return
         self._permit(claiming.at)
+        self.sender.pace.turn()
         hold = Hold(claim, claiming.journal, leased_at=claiming.at)
         self._holds[claim.number] = hold
         self.queue.extend((hold, waiting) for waiting in claim.waiting)
@@ -131,42 +135,18 @@ class Keeper:
     def await_letters(self, pulse: Callable[[], bool]) -> None:
         """Waits for letters, and for the word that they may go; the pulse goes on meanwhile."""
         self.claim_more()
-        if self.held and not self.queue:
-            self._wait_for_pace(pulse)
         while not self.halted and self._is_waiting():
             under_way: list[Future[Any]] = [self._committing] if self._committing else []
             under_way += [self._claiming.future] if self._claiming else []
             wait(under_way, timeout=LOOK_EVERY) if under_way else time.sleep(LOOK_EVERY)
             pulse()
-
-    def _wait_for_pace(self, pulse: Callable[[], bool]) -> None:
-        """Letters that may not go for long are given back, so that others have their turn."""
-        wait_ = max(self.pace.wait(), min(self.pace.wait(group) for group in self.held))
-        if self._claiming is None and (self._dry or self.at_hand >= MOST_AT_HAND):
-            if wait_ > LONG_WAIT:
-                self._put_off(wait_, keep=0)
-            elif self.at_hand >= MOST_AT_HAND:
-                self._put_off(LONG_WAIT, keep=MOST_AT_HAND // 2)
-        time.sleep(min(wait_, LOOK_EVERY))
-        pulse()
-
-    def _put_off(self, seconds: float, *, keep: int) -> None:
-        """Gives back batches of which all letters left are held back, the newest first, but for `keep` letters."""
-        until = clock.now() + timedelta(seconds=min(seconds, LONGEST_PUT_OFF))
-        left = self.at_hand
-        for hold in reversed(list(self._holds.values())):
-            if left <= keep:
-                break
-            if hold.in_flight == 0 and hold.left > 0 and hold.put_off_until is None:
-                hold.put_off_until = until
-                left -= hold.left
-        for group, letters in self.held.items():
-            self.held[group] = deque(taken for taken in letters if taken[0].put_off_until is None)
+            if self.parked.count and self.is_permitted():
+                return  # there may be permits by now
 
     def _is_waiting(self) -> bool:
-        if self.at_hand:
+        if self.queue:
             return not self.is_permitted()
-        return self._claiming is not None
+        return self._claiming is not None or self.parked.count > 0
 
     def is_permitted(self) -> bool:
         """Whether the last word that letters may go is fresh; a slow database makes us wait, not go on."""
@@ -192,7 +172,7 @@ class Keeper:
     def turn(self) -> None:
         """What is known goes into the ledger from time to time, and whether we may go on is asked."""
         self.look()
-        self.pace.turn()
+        self.sender.pace.turn()
         if self._committing is None:
             pending = sum(hold.pending for hold in self._holds.values())
             if self._holds and (pending >= COMMIT_MOST or clock.steady() - self._committed_at >= COMMIT_EVERY):
@@ -229,6 +209,9 @@ class Keeper:
                 continue
             self.done += hold.committed()
             hold.renewed(found.at)
+            if part.put_off_until:
+                due_in = (part.put_off_until - clock.now()).total_seconds()
+                self._due_again = min(self._due_again, clock.steady() + due_in)
             if part.is_through or part.give_back:
                 hold.journal.close()
                 del self._holds[number]

@@ -69,14 +69,14 @@ def append(connection: Connection, attempt_id: int, entries: Sequence[Entry], *,
 
 
 def release(connection: Connection, claim: Claim, *, until: datetime | None = None) -> None:
-    """Gives the batch back; deferred letters keep it away until the first of them is due, or the given moment does."""
+    """Gives the batch back; deferred letters keep it away until the first of them is due, others until `until`."""
     free_batch(connection, claim.attempt_id, claim.number, Batch.fence == claim.fence, until=until)
 
 
 def free_batch(
     connection: Connection, attempt_id: int, number: int, *where: Any, until: datetime | None = None
 ) -> None:
-    """A batch without a holder: due when the first of its waiting deliveries is, a new one at once."""
+    """A batch without a holder: due when the first of its waiting deliveries is, a new one at once or at `until`."""
     due = (
         select(func.max(Result.not_before))
         .where(Result.delivery_id == Delivery.id, Result.round == Delivery.round, Result.state == State.DEFERRED)
@@ -88,13 +88,14 @@ def free_batch(
         .where(Delivery.attempt_id == attempt_id, Delivery.batch == number, ~exists().where(is_final()))
         .subquery()
     )
+    of_new = literal(until, Batch.not_before.type)
     first = select(
-        case((func.count() == func.count(waiting.c.due), func.min(waiting.c.due)), else_=None)
+        case((func.count() == func.count(waiting.c.due), func.min(waiting.c.due)), else_=of_new)
     ).scalar_subquery()
     connection.execute(
         update(Batch)
         .where(Batch.attempt_id == attempt_id, Batch.number == number, *where)
-        .values(holder=None, lease_until=None, evicted=False, fence=Batch.fence + 1, not_before=until or first)
+        .values(holder=None, lease_until=None, evicted=False, fence=Batch.fence + 1, not_before=first)
     )
 
 

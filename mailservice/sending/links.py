@@ -37,6 +37,7 @@ class Link:
         self.pace = Pace(
             route.name, route.limits, shared=SharedStore(redis, lasting), lasting=lasting, submit=books.submit
         )
+        self.is_clean = True  # nothing is held against it
         self.load = random.expovariate(route.weight)  # nosec B311: so that the first choice is by weight, too
 
     def carried(self, letters: int) -> None:

@@ -58,6 +58,8 @@ class Run:
             while not keeper.halted and not keeper.is_exhausted:
                 keeper.await_letters(self._pulse)
                 self.sender.loop.run(self, pulse=self._pulse, interval=PULSE, patience=self._patience)
+                if keeper.parked.count:
+                    self.sender.rotate()
             keeper.finish()
         except BaseException:
             for journal in keeper.open_journals():
@@ -140,8 +142,9 @@ class Run:
             hold.journal.end(entry)
         except OSError as error:  # what is known stands in memory: a full disk stops only what comes
             self.keeper.halt(f"the journal cannot be written: {error}")
-        if isinstance(outcome, Deferred) or not self.keeper.pace.is_free:
-            self.keeper.pace.note(self.keeper.pace.group(waiting.recipient.email), outcome)
+        pace = self.sender.pace
+        if isinstance(outcome, Deferred) or not pace.is_free:
+            pace.note(pace.group(waiting.recipient.email), outcome)
         if entry is not None and entry.state is State.SENT and self.sender.breaker_is_clean:
             self._refusals = self._lost = 0
         else:

@@ -68,6 +68,7 @@ class Sender:
         self._context = context
         self._links = [Link(route, house.redis, self.books) for route in house.routes]
         self._link = self._links[0]
+        self._well = self._links[:1]
 
     @property
     def loop(self) -> Loop:
@@ -157,11 +158,21 @@ class Sender:
             elif self._probe(link):
                 well.append(link)
         self.breaker_is_open = not well
-        well = [link for link in well if link.pace.wait() <= LONGEST]  # the others have reached their limits
-        if well:
-            self._link = next_of(self._links, well)
-            self.breaker_is_clean = found[self._link][1]
-        return bool(well)
+        for link in well:
+            link.is_clean = found[link][1]
+        self._well = [link for link in well if link.pace.wait() <= LONGEST]  # the others have reached their limits
+        if self._well:
+            self._turn_to(next_of(self._links, self._well))
+        return bool(self._well)
+
+    def rotate(self) -> None:
+        """Turns to another server that is well: it may take letters where this one has reached its limit."""
+        if len(self._well) > 1:
+            self._link.is_clean = self.breaker_is_clean
+            self._turn_to(self._well[(self._well.index(self._link) + 1) % len(self._well)])
+
+    def _turn_to(self, link: Link) -> None:
+        self._link, self.breaker_is_clean = link, link.is_clean
 
     def _probe_aside(self, link: Link) -> None:
         with self._context():

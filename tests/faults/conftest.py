@@ -15,7 +15,7 @@ import pytest
 from config import ROOT, Settings
 
 
-def wait_until(condition: Callable[[], object], *, seconds: float = 30.0, what: str = "") -> None:
+def wait_until(condition: Callable[[], object], *, seconds: float = 90.0, what: str = "") -> None:
     """Polls a condition; fails when it does not come true in time."""
     end = time.monotonic() + seconds
     while not condition():

@@ -6,6 +6,7 @@ them down; where nothing is limited and no group backs off, one look at `Pace.is
 
 from .groups import group_of
 from .pace import LONGEST, Pace
+from .parking import Parking
 from .store import DatabaseStore, SharedStore
 
-__all__ = ["LONGEST", "DatabaseStore", "Pace", "SharedStore", "group_of"]
+__all__ = ["LONGEST", "DatabaseStore", "Pace", "Parking", "SharedStore", "group_of"]

@@ -31,18 +31,19 @@ Submit = Callable[..., "Future[Any]"]
 class Stock:
     """Permits of one limit in a sender's hand; moments are of the steady clock."""
 
-    __slots__ = ("again_at", "is_wanted", "left", "slot", "until")
+    __slots__ = ("again_at", "is_wanted", "left", "rate", "slot", "until")
 
-    def __init__(self, *, is_wanted: bool = False, again_at: float = 0.0) -> None:
+    def __init__(self, *, rate: float, is_wanted: bool = False, again_at: float = 0.0) -> None:
         self.left = 0
         self.slot = 0
         self.until = 0.0
         self.again_at = again_at
+        self.rate = rate  # letters per second
         self.is_wanted = is_wanted
 
     def refill(self, grant: Grant, at: float) -> None:
         self.left, self.slot, self.is_wanted = grant.size, grant.slot, False
-        self.until, self.again_at = at + grant.valid, at + grant.again
+        self.until, self.again_at, self.rate = at + grant.valid, at + grant.again, grant.rate
 
     def wait(self, now: float) -> float:
         return 0.0 if self.left > 0 and now < self.until else max(self.again_at - now, 0.0)
@@ -77,11 +78,11 @@ class Pace:
         self._server, self._limits = server, limits
         self._shared, self._lasting = shared, lasting
         self._submit, self._steady = submit, steady
-        self._stocks = {name: Stock() for name in limits.groups}
+        self._stocks = {name: Stock(rate=rate) for name, rate in limits.groups.items()}
         if limits.per_second:
-            self._stocks[SERVER] = Stock(is_wanted=True)
+            self._stocks[SERVER] = Stock(rate=limits.per_second, is_wanted=True)
         if limits.per_hour:
-            self._stocks[HOUR] = Stock(is_wanted=True)
+            self._stocks[HOUR] = Stock(rate=float("inf"), is_wanted=True)
         self._bound: dict[str, tuple[Stock, ...]] = {}  # what binds a group's letters
         self._slow: dict[str, Slow] = {}
         self._rounds: dict[str, Round] = {}
@@ -115,6 +116,11 @@ class Pace:
         now = self._steady()
         names = (group,) if group else (SERVER, HOUR)
         return max(self._stocks[name].wait(now) if name in self._stocks else 0.0 for name in names)
+
+    def rate(self, group: str) -> float:
+        """Letters per second that the group's own limits let go; infinite where the server's bind it first."""
+        own, server = self._stocks.get(group), self._stocks.get(SERVER)
+        return own.rate if own and (not server or own.rate < server.rate) else float("inf")
 
     def note(self, group: str, outcome: Outcome) -> None:
         """Takes in what the server said about a letter of the group."""
@@ -206,7 +212,8 @@ class Pace:
         for name in [name for name in self._stocks if self._is_unbound(name)]:
             del self._stocks[name]
         for name in answer.slow.keys() - self._stocks.keys():
-            self._stocks[name] = Stock(again_at=at + answer.slow[name].held)
+            held, rate = answer.slow[name]
+            self._stocks[name] = Stock(rate=rate or float("inf"), again_at=at + held)
         grants = answer.grants | ({HOUR: of_hour} if of_hour else {})
         for name, grant in grants.items():
             if name in self._stocks:

@@ -45,6 +45,7 @@ class Grant(NamedTuple):
     size: int
     valid: float
     again: float
+    rate: float = float("inf")  # letters per second, in the long run
     slot: int = 0  # where an hour's limit has counted them
 
 
@@ -78,7 +79,7 @@ class Throttle:
         start = min(start, now + AHEAD + 1 / rate)  # beyond it lies only what was kept before the clock was set back
         count = max(floor((now + AHEAD - start) * rate) + 1, 0)
         self.free_at = start + count / rate
-        return Grant(count, max(VALID, 1 / rate), max(self.free_at - AHEAD - now, 0.0))
+        return Grant(count, max(VALID, 1 / rate), max(self.free_at - AHEAD - now, 0.0), rate)
 
     def back_off(self, bad: Bad, limit: float, now: float) -> None:
         """`limit` is zero where the group has none."""
@@ -135,7 +136,7 @@ def settle(state: State, now: float, *, limits: Limits, wish: Wish) -> Answer:
         held, slowed = slow.get(name, Slow(0, None))
         rate = min(filter(None, (limit, slowed)), default=float("inf"))
         if held:
-            grants[name] = Grant(0, 0, held)
+            grants[name] = Grant(0, 0, held, rate)
         elif rate < float("inf"):
             grants[name] = throttles[name].take(rate, now)
     state.clear()
@@ -164,7 +165,7 @@ def take_of_hour(state: State, now: float, *, limit: int, unused: Mapping[int, i
         used[present] = used.get(present, 0) + count
         first = min(slot for slot in used if used[slot] or slot == present)
         again = 0.0 if count else (first + 1) * SLOT + HOUR + HOUR_VALID - now
-        grant = Grant(count, HOUR_VALID, again, present)
+        grant = Grant(count, HOUR_VALID, again, slot=present)
     state.clear()
     state.update({str(slot): count for slot, count in used.items() if count})
     return grant
