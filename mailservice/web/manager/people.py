@@ -119,7 +119,7 @@ class Users(Desk):
     def role_view(self, row_id: int) -> Any:
         """For administrators; managers have no such page."""
         if not access.may_change_role(current_user):
-            raise NotFound("role")
+            raise NotFound(_("There is no such user."))
         user = users.by_id(row_id)
         form = RoleForm(role=user.role.value)
         if form.validate_on_submit():
