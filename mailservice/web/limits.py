@@ -33,6 +33,7 @@ def init_app(app: Flask) -> None:
     app.config.setdefault("RATELIMIT_STORAGE_OPTIONS", {"socket_timeout": 1.0, "socket_connect_timeout": 1.0})
     app.config.setdefault("RATELIMIT_STRATEGY", "moving-window")
     app.config.setdefault("RATELIMIT_IN_MEMORY_FALLBACK_ENABLED", True)
+    app.config.setdefault("RATELIMIT_SWALLOW_ERRORS", True)  # Redis may go between asking and counting
     app.config.setdefault("RATELIMIT_KEY_PREFIX", "tries")
     limiter.init_app(app)
     app.register_error_handler(RateLimitExceeded, _too_many)
@@ -44,8 +45,8 @@ def each_network(limit: str) -> Callable[[View], View]:
 
 
 def each_account(limit: str) -> Callable[[View], View]:
-    """So many forms that name one e-mail address, known here or not."""
-    return _limited(limit, _account)
+    """So many forms that send a letter to one e-mail address, known here or not; a form with errors sends none."""
+    return _limited(limit, _account, deduct_when=lambda response: response.status_code < 400)
 
 
 def each_account_and_network(limit: str) -> Callable[[View], View]:
@@ -64,7 +65,9 @@ def network() -> str:
         address = ipaddress.ip_address(request.remote_addr or "")
     except ValueError:
         return "unknown"
-    return str(address) if address.version == 4 else str(ipaddress.ip_network(f"{address}/64", strict=False))
+    if isinstance(address, ipaddress.IPv6Address) and not address.ipv4_mapped:
+        return str(ipaddress.ip_network((address, 64), strict=False))
+    return str(getattr(address, "ipv4_mapped", None) or address)
 
 
 def _account() -> str:
@@ -77,8 +80,8 @@ def _account() -> str:
     return hashlib.sha256(typed.encode("utf-8", "replace")).hexdigest()[:32]
 
 
-def _limited(limit: str, key: Callable[[], str]) -> Callable[[View], View]:
-    return cast(Callable[[View], View], limiter.limit(limit, key_func=key, methods=["POST"]))
+def _limited(limit: str, key: Callable[[], str], **options: Any) -> Callable[[View], View]:
+    return cast(Callable[[View], View], limiter.limit(limit, key_func=key, methods=["POST"], **options))
 
 
 def _too_many(error: RateLimitExceeded) -> Response:

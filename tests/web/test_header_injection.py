@@ -63,6 +63,7 @@ OF_MAILINGS = [
 OF_ACCOUNTS = ["Subject", "From", "To", "Date", "Message-ID", "Auto-Submitted", "MIME-Version", "Content-Type"]
 TAKEN, REFUSED = {200, 302}, {413, 422}
 
+pytestmark = pytest.mark.slow
 on_sqlite = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 
 

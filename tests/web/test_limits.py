@@ -65,7 +65,7 @@ def test_the_networks_of_ipv6_are_as_large_as_a_customer_has(app):
 
     assert network("2001:db8:1:2::1") == network("2001:db8:1:2:ffff::9")
     assert network("2001:db8:1:3::1") != network("2001:db8:1:2::1")
-    assert network("192.0.2.1") != network("192.0.2.2")
+    assert network("192.0.2.1") == network("::ffff:192.0.2.1") != network("192.0.2.2")
     assert network("") == "unknown"
 
 
@@ -77,6 +77,11 @@ def test_an_address_is_not_buried_in_letters_whoever_asks(browser, url, known):
         factories.user(email="anna@example.org")
     codes = [tries(browser, url, ANNA, 1, network=f"192.0.2.{n}")[0] for n in range(6)]
     assert codes == [200] * 5 + [429]
+
+
+def test_a_form_with_errors_costs_no_letter(browser):
+    assert set(tries(browser, "/register", ANNA | {"password": "short"}, 10)) == {422}
+    assert tries(browser, "/register", ANNA, 1) == [200]
 
 
 @pytest.mark.parametrize(
