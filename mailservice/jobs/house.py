@@ -50,4 +50,4 @@ def _route(m: MailServer, s: Settings) -> Route:
         ),
         letters_per_connection=m.letters_per_connection or None,
     )
-    return Route(server, m.weight, m.connections, m.limits)
+    return Route(m.name, server, m.weight, m.connections, m.limits)

@@ -15,16 +15,13 @@ from mailservice.smtp import Loop, Server
 
 
 class Route(NamedTuple):
-    """A mail server, its share of the letters, the connections of each sender, and the limits of all."""
+    """A mail server by its name, its share of the letters, the connections of each sender, and the limits of all."""
 
+    name: str  # what its breaker and its pace are kept under
     server: Server
     weight: float = 1
     connections: int = 1
     limits: Limits = Limits()
-
-    @property
-    def name(self) -> str:
-        return f"{self.server.host}:{self.server.port}"
 
 
 class Link:

@@ -38,8 +38,8 @@ class Exchange:
         self._window = window
         self._limit = server.letters_per_connection
         self._reset = chunking  # RSET comes before the next MAIL
-        self._habit: tuple[str | None, str | None] | None = None
-        self._rcpt_enhanced: str | None = None
+        self._early: set[str | None] = set()  # enhanced codes of the first letter's MAIL and RCPT
+        self._not_final: frozenset[str | None] | None = None  # those of them that its content was not answered with
 
     @property
     def room(self) -> bool:
@@ -103,7 +103,7 @@ class Exchange:
 
     def _is_plain_yes(self, replies: list[RawReply]) -> bool:
         """Whether they are four yeses to a letter wholly written and not yet answered: what nearly all replies are."""
-        if len(replies) < 4 or not self.flights or self._habit is None or self.closing or self.stopped:
+        if len(replies) < 4 or not self.flights or self._not_final is None or self.closing or self.stopped:
             return False
         head = self.flights[0]
         is_fresh = head.awaiting == RSET and head.written == FINAL and head.settled is None
@@ -128,8 +128,8 @@ class Exchange:
         elif step == DATA:
             self._data(flight, raw, handler)
         elif 200 <= raw[0] < 300:
-            if step == RCPT and self._habit is None:
-                self._rcpt_enhanced = Reply.parse(raw).enhanced
+            if self._not_final is None and step in (MAIL, RCPT):
+                self._early.add(Reply.parse(raw).enhanced)
             self._next(flight)
         else:
             self._no(flight, raw, handler)
@@ -250,11 +250,13 @@ class Exchange:
         handler.end(self.flights.popleft().letter, outcome)
 
     def _check_step(self, reply: Reply) -> None:
-        """See that a 250 is for the content and not, one too early, for RCPT: servers word the two differently."""
-        if self._habit is None:
-            self._habit = (self._rcpt_enhanced, reply.enhanced)
-        rcpt, final = self._habit
-        if self.mode is Mode.CHUNKING and rcpt is not None and reply.enhanced == rcpt != final:
+        """See that a 250 is for the content and not for MAIL or RCPT: servers word them differently.
+
+        One that swallows an answer, or gives one twice, would else have a letter accepted that it may not have.
+        """
+        if self._not_final is None:
+            self._not_final = frozenset(self._early - {None, reply.enhanced})
+        if reply.enhanced in self._not_final:
             raise Broken("the server's replies are out of step", reply)
 
     def _shut(self, flight: Flight, reply: Reply) -> None:

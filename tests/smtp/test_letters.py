@@ -2,7 +2,7 @@
 
 import pytest
 
-from mailservice.smtp import Accepted, Letter, Loop, Outcome, Rejected, Stage
+from mailservice.smtp import Accepted, Ambiguous, Letter, Loop, Outcome, Rejected, Stage
 from tests.faults.mail_server import ACCEPT, DROP, HANG, MailServer
 from tests.smtp.support import MODES, SHORT, Outbox, assert_ledger_agrees, letter, letters, send, server_for
 
@@ -227,6 +227,14 @@ def test_replies_out_of_step_are_noticed_before_a_refused_letter_counts_as_accep
         assert not isinstance(outbox.outcome("r4"), Accepted)
         assert not isinstance(outbox.outcome("r5"), Accepted)
         assert outbox.troubles
+
+
+def test_a_swallowed_answer_makes_no_letter_accepted_by_the_answer_to_the_next_one() -> None:
+    with MailServer(**MODES["pipelining"]) as mail:
+        mail.on_dot(b"", "r1@example.org")  # it says nothing, has not taken the letter, and goes on
+        outbox = send(Outbox(*letters(3)), server_for(mail))
+        assert outbox.kinds()[:2] == [Accepted, Ambiguous]
+        assert_ledger_agrees(outbox, mail)
 
 
 def test_rset_refused_between_whole_letters_means_replies_are_out_of_step() -> None:
