@@ -86,6 +86,14 @@ def unblock(user: User, *, by: User | None = None) -> User:
     return user
 
 
+def make_editor(user: User, *, is_editor: bool = True, by: User | None = None) -> User:
+    """Gives or takes the right to write the blog; it holds from the next page on."""
+    if user.is_editor is not is_editor:
+        user.is_editor = is_editor
+        _note(user, "user.make_editor", by, is_editor=is_editor)
+    return user
+
+
 def _note(user: User, action: str, by: User | None, **detail: Any) -> None:
     """Without `by` it was done on the command line."""
     event = Event(action=action, subject_type="user", subject_id=user.id, detail=detail, actor_id=by.id if by else None)
