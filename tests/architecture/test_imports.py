@@ -20,17 +20,19 @@ MAY_IMPORT = {
     "extensions": "",
     "queues": "",
     "database": "clock",
+    "caching": "clock extensions",
     "models": "database clock",
     "smtp": "",
     "sending": "models database smtp clock errors",
     "services": "models sending database clock errors config",
     "account_mail": "services models database queues config",
-    "jobs": "account_mail services sending smtp models database clock errors queues config",
+    "visits": "caching models database clock queues",
+    "jobs": "visits account_mail services sending smtp models database clock errors queues config",
     "inbox": "clock config",
     "runtime": "clock config",
-    "web": "account_mail services sending models database clock errors queues extensions config",
+    "web": "visits caching account_mail services sending models database clock errors queues extensions config",
     "cli": "jobs inbox runtime account_mail services sending models database clock errors queues config",
-    "app": "web cli jobs services sending models database extensions queues config",
+    "app": "web cli jobs caching services sending models database extensions queues config",
     "wsgi": "app config",
 }
 
@@ -44,7 +46,7 @@ ONLY_IN = {
     "click": {"cli"},
     "rq": {"queues", "jobs"},
     "rq_scheduler": {"queues", "jobs"},
-    "redis": {"queues", "jobs", "runtime", "services"},  # services: health asks a client that it is given
+    "redis": {"queues", "caching", "jobs", "runtime", "services"},  # services: health asks a client that it is given
     "socket": {"smtp", "account_mail", "sending", "runtime"},  # sending: the name of this machine
     "aiosmtpd": {"inbox"},
     "flask_sqlalchemy": {"database"},
