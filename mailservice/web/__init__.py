@@ -4,6 +4,7 @@ from flask import Flask
 
 from mailservice.web import (
     auth,
+    blog,
     clients,
     errors,
     filters,
@@ -17,6 +18,8 @@ from mailservice.web import (
 
 BLUEPRINTS = (
     home.blueprint,
+    blog.blueprint,
+    blog.desk_blueprint,
     auth.blueprint,
     mailings.blueprint,
     messages.blueprint,

@@ -11,9 +11,11 @@ from flask_babel import format_datetime, format_decimal, format_timedelta, get_l
 from flask_babel import get_timezone as here
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
+from flask_login import current_user
 from markupsafe import Markup, escape
 
 from mailservice import clock
+from mailservice.services import posts
 from mailservice.web import states
 
 # What the rail on the left shows, as far as the page exists: endpoint, word.
@@ -23,7 +25,9 @@ RAIL = (
     ("messages.index", _l("Messages")),
     ("clients.index", _l("Clients")),
     ("reports.index", _l("Reports")),
+    ("blog.index", _l("Blog")),
 )
+POSTS = ("posts.index", _l("Posts"))  # for editors alone
 
 
 MOMENT = "d MMM y, HH:mm"
@@ -85,8 +89,9 @@ def zone_word(name: str | None = None) -> str:
 
 
 def _rail() -> list[dict[str, Any]]:
+    is_editor = current_user.is_authenticated and posts.may_edit(current_user)
     return [
         {"endpoint": endpoint, "word": word, "here": endpoint.split(".")[0] == request.blueprint}
-        for endpoint, word in RAIL
+        for endpoint, word in ((*RAIL, POSTS) if is_editor else RAIL)
         if endpoint in current_app.view_functions
     ]

@@ -27,6 +27,12 @@ PUBLIC = {
     "auth.reset",
     "auth.sign_in",
     "auth.sign_out",
+    "blog.feed",
+    "blog.image",
+    "blog.index",
+    "blog.robots",
+    "blog.show",
+    "blog.sitemap",
     "health.healthz",
     "health.readyz",
     "unsubscribe.show",
@@ -48,7 +54,7 @@ ASKED = (
 
 @pytest.fixture
 def things(app) -> Things:
-    return routes.make_things(factories.user())
+    return routes.make_things(factories.user(is_editor=True))
 
 
 @pytest.fixture

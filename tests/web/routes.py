@@ -20,6 +20,7 @@ from mailservice.services import tokens
 from tests import factories
 
 UNSAFE = ("POST", "PUT", "PATCH", "DELETE")
+FILES = {"static": "app.css", "bootstrap.static": "css/bootstrap.min.css", "blog.image": f"{'0' * 20}-480.webp"}
 NO_BROWSER_SENDS = {"OPTIONS"}  # answered by Flask itself, without any view
 
 
@@ -32,6 +33,8 @@ class Things:
     message_id: int
     mailing_id: int
     attempt_id: int
+    post_id: int
+    slug: str
 
     def arguments(self, rule: Rule) -> dict[str, Any]:
         return {name: self._argument(name, rule.endpoint) for name in rule.arguments}
@@ -40,7 +43,7 @@ class Things:
         if name == "token":
             return self._token(endpoint)
         if name == "filename":
-            return "app.css" if endpoint == "static" else "css/bootstrap.min.css"
+            return FILES[endpoint]
         assert hasattr(self, name), f"{endpoint} has an argument “{name}”: add it to tests/web/routes.py (Things)"
         return getattr(self, name)
 
@@ -92,7 +95,11 @@ def make_things(owner: User) -> Things:
         session.flush()
         result = {"delivery_id": delivery.id, "attempt_id": attempt.id, "round": 1, "state": State.SENT}
         session.execute(insert(Result), [result | {"tried_at": now, "code": 250, "reply": "250 2.0.0 OK"}])
-    return Things(owner, client.id, message.id, mailing.id, attempt.id)
+    post = factories.blog_post(owner)
+    images = current_app.config["SETTINGS"].images_path
+    images.mkdir(exist_ok=True)
+    (images / FILES["blog.image"]).touch()
+    return Things(owner, client.id, message.id, mailing.id, attempt.id, post.id, post.slug)
 
 
 def rules(app: Flask) -> list[Rule]:

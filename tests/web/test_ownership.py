@@ -18,7 +18,7 @@ def things(app):
 def walk(app, browser, things):
     """(method, path, answer) of every address that names a row."""
     for rule, method, path in routes.requests(app, things):
-        if routes.names_a_row(rule):
+        if routes.names_a_row(rule) and not rule.endpoint.startswith("posts."):  # theirs is test_desk.py
             yield method, path, routes.send(browser, method, path)
 
 
@@ -53,7 +53,7 @@ def test_the_owner_gets_a_page_or_is_led_on(app, browser, things):
     factories.sign_in(browser, things.owner)
     wrong = []
     for rule in routes.rules(app):
-        if routes.names_a_row(rule):
+        if routes.names_a_row(rule) and not rule.endpoint.startswith("posts."):
             for method in routes.methods(rule):
                 fresh = routes.make_things(things.owner)  # the one before may be deleted by now
                 path = routes.address(app, rule, fresh.arguments(rule))
