@@ -8,7 +8,7 @@ VENV := .venv
 TESTERS ?= 3
 BIN := $(VENV)/bin
 
-.PHONY: bench run test lint audit translations venv runtime development
+.PHONY: bench bench-web run test lint audit translations venv runtime development
 .DEFAULT_GOAL := run
 
 run: runtime
@@ -62,3 +62,7 @@ screenshots: development
 # make bench SINK=path/to/sink.c: how fast one sender is, into a sink that does nothing else.
 bench: development
 	@$(BIN)/python -m benchmarks.engine --sink $(SINK)
+
+# make bench-web ARGS="--clients 100000": the public pages with the cache and without it.
+bench-web: development
+	@$(BIN)/python -m benchmarks.web $(ARGS)
