@@ -88,6 +88,8 @@ def unblock(user: User, *, by: User | None = None) -> User:
 
 def make_editor(user: User, *, is_editor: bool = True, by: User | None = None) -> User:
     """Gives or takes the right to write the blog; it holds from the next page on."""
+    if by is not None and by.role is not Role.ADMIN:
+        raise Refused(_("Only administrators give this right."))
     if user.is_editor is not is_editor:
         user.is_editor = is_editor
         _note(user, "user.make_editor", by, is_editor=is_editor)

@@ -81,3 +81,20 @@ def test_a_user_is_blocked_once_and_never_without_a_reason(app: Flask) -> None:
 def test_an_unknown_address_is_not_found(app: Flask, email: str) -> None:
     with pytest.raises(NotFound):
         users.by_email(email)
+
+
+def test_the_right_to_write_the_blog_is_given_by_administrators_and_leaves_an_event(app: Flask) -> None:
+    admin, user = create("ada@example.org"), create("eva@example.org", role=Role.USER)
+    with transaction():
+        users.make_editor(users.by_email("eva@example.org", lock=True), by=admin)
+        users.make_editor(users.by_email("eva@example.org", lock=True), by=admin)
+    assert user.is_editor
+    with transaction():
+        users.make_editor(users.by_email("eva@example.org", lock=True), is_editor=False, by=admin)
+    assert not user.is_editor
+    assert [(e.actor_id, e.detail) for e in events() if e.action == "user.make_editor"] == [
+        (admin.id, {"is_editor": True}),
+        (admin.id, {"is_editor": False}),
+    ]
+    with pytest.raises(Refused), transaction():
+        users.make_editor(users.by_email("ada@example.org", lock=True), by=user)
