@@ -8,7 +8,7 @@ VENV := .venv
 TESTERS ?= 3
 BIN := $(VENV)/bin
 
-.PHONY: bench chaos run test lint audit translations venv runtime development
+.PHONY: bench bench-web chaos run test lint audit translations venv runtime development
 .DEFAULT_GOAL := run
 
 run: runtime
@@ -74,3 +74,7 @@ bench: development
 .PHONY: bench-growth
 bench-growth: development
 	@$(BIN)/python -m benchmarks.growth $(BENCH)
+
+# make bench-web ARGS="--clients 100000": the public pages with the cache and without it.
+bench-web: development
+	@$(BIN)/python -m benchmarks.web $(ARGS)

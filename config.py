@@ -133,6 +133,11 @@ class Settings:
         """Where senders keep their journals (one file each)."""
         return self.instance_path / "journal"
 
+    @property
+    def images_path(self) -> Path:
+        """Where the pictures of posts are."""
+        return self.instance_path / "images"
+
     def flask(self) -> dict[str, object]:
         """The mapping that Flask and its extensions read."""
         return {

@@ -12,9 +12,9 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 import mailservice.models  # noqa: F401  (makes every table known)
 from config import ROOT, Settings
-from mailservice import cli, web
+from mailservice import caching, cli, web
 from mailservice.database import db, engine_options
-from mailservice.extensions import babel, bootstrap, cache, csrf, login_manager, migrate
+from mailservice.extensions import babel, bootstrap, csrf, login_manager, migrate
 from mailservice.web import language, security
 
 
@@ -24,13 +24,12 @@ def create_app(settings: Settings) -> Flask:
     app = Flask("mailservice", instance_path=str(settings.instance_path))
     app.config.from_mapping(settings.flask())
     app.config["SQLALCHEMY_ENGINE_OPTIONS"] = engine_options(app.config["SQLALCHEMY_DATABASE_URI"])
-    app.config["CACHE_TYPE"] = "SimpleCache"
     _configure_logging(settings.log_level)
     db.init_app(app)
     migrate.init_app(app, db, directory=str(ROOT / "migrations"), compare_type=True, render_as_batch=True)
     babel.init_app(app, locale_selector=language.current, timezone_selector=language.time_zone)
     bootstrap.init_app(app)
-    cache.init_app(app)
+    caching.init_app(app)
     csrf.init_app(app)
     login_manager.init_app(app)
     security.init_app(app)

@@ -70,9 +70,7 @@ def enum_type(kind: type[enum.StrEnum]) -> Enum:
 
 
 class Model(DeclarativeBase):
-    registry = registry(
-        metadata=MetaData(naming_convention=NAMING), type_annotation_map={datetime: UtcDateTime()}
-    )
+    registry = registry(metadata=MetaData(naming_convention=NAMING), type_annotation_map={datetime: UtcDateTime()})
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {getattr(self, 'id', '')}>"

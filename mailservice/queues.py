@@ -43,12 +43,14 @@ class Job(enum.StrEnum):
     TICK = "mailservice.jobs.entries.tick"
     DRAIN = "mailservice.jobs.entries.drain"
     ACCOUNT_LETTER = "mailservice.jobs.entries.account_letter"
+    WRITE_VIEWS = "mailservice.jobs.entries.write_views"
 
 
 QUEUE_OF = {
     Job.TICK: QueueName.TICKS,
     Job.DRAIN: QueueName.SENDING,
     Job.ACCOUNT_LETTER: QueueName.ACCOUNTS,
+    Job.WRITE_VIEWS: QueueName.TICKS,
 }
 
 

@@ -18,7 +18,7 @@ from werkzeug.test import TestResponse
 
 from mailservice import clock
 from mailservice.database import transaction
-from mailservice.models import Client, Mailing, Message, Periodicity, User, UserSession, mailing_clients
+from mailservice.models import Client, Mailing, Message, Periodicity, Post, User, UserSession, mailing_clients
 
 PASSWORD = "a long enough password"
 HASHER = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)  # weak on purpose: tests guard nobody
@@ -79,6 +79,17 @@ def mailing(
 
 
 _make_message = message
+
+
+def blog_post(author: User | None = None, **values: Any) -> Post:
+    """A post that everybody sees, since yesterday."""
+    number = next(_numbers)
+    values.setdefault("title", f"How letters arrive, part {number}")
+    values.setdefault("slug", f"how-letters-arrive-{number}")
+    values.setdefault("language", "en")
+    values.setdefault("body", "A letter **arrives** when the server says so.")
+    values.setdefault("published_at", clock.now() - timedelta(days=1))
+    return _add(Post(author_id=author.id if author else None, **values))
 
 
 def _add(row: Any) -> Any:

@@ -7,10 +7,15 @@ from flask.cli import with_appcontext
 from mailservice.jobs.scheduler import Periodic, PeriodicScheduler
 from mailservice.queues import Job, connection
 
+WRITE_VIEWS_EVERY = 60  # seconds
+
 
 @click.command("scheduler")
 @with_appcontext
 def command() -> None:
     """Rings for the periodic jobs until it is asked to stop; any number may run, one is at work."""
-    table = [Periodic(Job.TICK, every=current_app.config["SETTINGS"].tick_seconds)]
+    table = [
+        Periodic(Job.TICK, every=current_app.config["SETTINGS"].tick_seconds),
+        Periodic(Job.WRITE_VIEWS, every=WRITE_VIEWS_EVERY),
+    ]
     PeriodicScheduler(table, connection(timeout=5.0)).run()

@@ -93,6 +93,16 @@ def unblock(email: str) -> None:
         click.echo(f"{user.email} may sign in again.")
 
 
+@command.command("editor")
+@click.argument("email")
+@click.option("--revoke", is_flag=True, help="Take the right away.")
+def editor(email: str, revoke: bool) -> None:
+    """Let a user write the blog; administrators may anyway."""
+    with _in_words(), transaction():
+        user = users.make_editor(users.by_email(email), is_editor=not revoke)
+        click.echo(f"{user.email} may {'write' if user.is_editor else 'no longer write'} the blog.")
+
+
 @command.command("list")
 def show() -> None:
     """Show all users."""

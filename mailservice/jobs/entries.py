@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from mailservice import visits
 from mailservice.database import db
 from mailservice.jobs import account_letters, drains, ticks
 
@@ -32,3 +33,8 @@ def drain(attempt_id: int) -> None:
 def account_letter(kind: str, user_id: int, tried: int = 0, mailing_id: int | None = None) -> None:
     with _clean_session():
         account_letters.send(kind, user_id, tried, mailing_id)
+
+
+def write_views() -> None:
+    with _clean_session():
+        visits.flush()

@@ -8,7 +8,7 @@ from mailservice.models.delivery import Delivery
 from mailservice.models.event import Event
 from mailservice.models.mailing import Mailing, MailingStatus, Periodicity, mailing_clients
 from mailservice.models.message import Message
-from mailservice.models.post import Post
+from mailservice.models.post import OldSlug, Post
 from mailservice.models.result import Result, State
 from mailservice.models.session import UserSession
 from mailservice.models.suppression import Suppression, SuppressionReason
@@ -26,6 +26,7 @@ __all__ = [
     "Mailing",
     "MailingStatus",
     "Message",
+    "OldSlug",
     "Periodicity",
     "Post",
     "Reason",

@@ -30,9 +30,7 @@ class Batch(Model):
         ),
     )
 
-    attempt_id: Mapped[int] = mapped_column(
-        BigId, ForeignKey("attempts.id", ondelete="CASCADE"), primary_key=True
-    )
+    attempt_id: Mapped[int] = mapped_column(BigId, ForeignKey("attempts.id", ondelete="CASCADE"), primary_key=True)
     number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     size: Mapped[int]
     waiting: Mapped[int]

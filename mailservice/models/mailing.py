@@ -67,9 +67,7 @@ class Mailing(Model):
     __tablename__ = "mailings"
     __table_args__ = (
         UniqueConstraint("id", "owner_id"),
-        ForeignKeyConstraint(
-            ["message_id", "owner_id"], ["messages.id", "messages.owner_id"], name="fk_message"
-        ),
+        ForeignKeyConstraint(["message_id", "owner_id"], ["messages.id", "messages.owner_id"], name="fk_message"),
         CheckConstraint("end_local IS NULL OR end_local > start_local", name="end_after_start"),
         CheckConstraint("(next_at IS NULL) = (next_occurrence IS NULL)", name="next_is_whole"),
         Index("ix_mailings_due", "next_at", postgresql_where=text("next_at IS NOT NULL")),

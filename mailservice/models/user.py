@@ -5,7 +5,7 @@ import secrets
 from datetime import datetime
 
 from flask_login import UserMixin
-from sqlalchemy import ForeignKey, String
+from sqlalchemy import ForeignKey, String, false
 from sqlalchemy.orm import Mapped, mapped_column
 
 from mailservice import clock
@@ -44,6 +44,7 @@ class User(UserMixin, Model):
     session_key: Mapped[str] = mapped_column(String(64), unique=True, default=new_session_key)
     full_name: Mapped[str] = mapped_column(String(200), default="")
     role: Mapped[Role] = mapped_column(enum_type(Role), default=Role.USER)
+    is_editor: Mapped[bool] = mapped_column(default=False, server_default=false())  # writes the blog, whatever the role
     language: Mapped[str] = mapped_column(String(8), default="ru")
     time_zone: Mapped[str] = mapped_column(String(64), default="Europe/Moscow")
     created_at: Mapped[datetime] = mapped_column(default=clock.now)

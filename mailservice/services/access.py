@@ -14,6 +14,11 @@ def is_admin(person: User) -> bool:
     return person.is_active and person.role is Role.ADMIN
 
 
+def may_write_posts(person: User) -> bool:
+    """Administrators, and whom they gave the right."""
+    return person.is_active and (person.role is Role.ADMIN or person.is_editor)
+
+
 # Without `by` it is the command line that acts: whoever sits there may everything.
 
 

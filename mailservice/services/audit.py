@@ -20,6 +20,8 @@ class Action(enum.StrEnum):
     ACCOUNT_DELETED = "account_deleted"
     USER_CREATED = "user_created"  # on the command line
     ROLE_CHANGED = "role_changed"
+    EDITOR_RIGHT_GIVEN = "editor_right_given"
+    EDITOR_RIGHT_TAKEN = "editor_right_taken"
     BLOCKED = "blocked"
     UNBLOCKED = "unblocked"
     MAILING_DISABLED = "mailing_disabled"

@@ -113,6 +113,17 @@ def unblock(user: User, *, reason: str = "", by: User | None = None, address: st
     return user
 
 
+def make_editor(user: User, *, is_editor: bool = True, by: User | None = None, address: str | None = None) -> User:
+    """Gives or takes the right to write the blog; it holds from the next page on."""
+    if not access.may_change_role(by):
+        raise Refused(_("Only administrators give this right."))
+    if user.is_editor is not is_editor:
+        user.is_editor = is_editor
+        given = Action.EDITOR_RIGHT_GIVEN if is_editor else Action.EDITOR_RIGHT_TAKEN
+        audit.note(by, given, subject=user, address=address)
+    return user
+
+
 def blocked_by(user: User) -> str:
     """Who blocked him, by name; empty when it was done on the command line or that person is gone."""
     found = db.session.get(User, user.blocked_by_id) if user.blocked_by_id else None

@@ -22,8 +22,8 @@ document.addEventListener("submit", (event) => {
   if (question && !window.confirm(question)) event.preventDefault();
 });
 
-// Say so before typed text is lost. A form that came back with errors holds unsaved text too.
-let unsaved = Boolean(document.querySelector("form[data-guard] .is-invalid"));
+// Say so before typed text is lost. A form that came back, with errors or with a preview, holds unsaved text too.
+let unsaved = Boolean(document.querySelector("form[data-guard] .is-invalid, form[data-unsaved]"));
 for (const form of document.querySelectorAll("form[data-guard]")) {
   form.addEventListener("input", () => { unsaved = true; });
 }

@@ -5,6 +5,7 @@ from flask import Flask
 from mailservice.web import (
     account,
     auth,
+    blog,
     clients,
     errors,
     filters,
@@ -20,6 +21,8 @@ from mailservice.web import (
 
 BLUEPRINTS = (
     home.blueprint,
+    blog.blueprint,
+    blog.desk_blueprint,
     auth.blueprint,
     account.blueprint,
     mailings.blueprint,

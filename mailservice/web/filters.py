@@ -25,7 +25,9 @@ RAIL = (
     ("messages.index", _l("Messages")),
     ("clients.index", _l("Clients")),
     ("reports.index", _l("Reports")),
+    ("blog.index", _l("Blog")),
 )
+POSTS = ("posts.index", _l("Posts"))  # for editors alone
 DESK = ("manager.index", _l("Managers' desk"))  # for managers alone
 
 MOMENT = "d MMM y, HH:mm"
@@ -88,10 +90,13 @@ def zone_word(name: str | None = None) -> str:
 
 def _rail() -> list[dict[str, Any]]:
     """The desk's pages have a blueprint each, whose names begin with the desk's own."""
-    is_staff = current_user.is_authenticated and access.is_staff(current_user)
+    shown = list(RAIL)
+    if current_user.is_authenticated:
+        shown += [POSTS] if access.may_write_posts(current_user) else []
+        shown += [DESK] if access.is_staff(current_user) else []
     here = (request.blueprint or "").split("_")[0]
     return [
         {"endpoint": endpoint, "word": word, "here": endpoint.split(".")[0] == here}
-        for endpoint, word in ((*RAIL, DESK) if is_staff else RAIL)
+        for endpoint, word in shown
         if endpoint in current_app.view_functions
     ]

@@ -21,17 +21,19 @@ MAY_IMPORT = {
     "extensions": "",
     "queues": "",
     "database": "clock",
+    "caching": "clock extensions",
     "models": "database clock",
     "smtp": "",
     "sending": "models database smtp clock errors mail_servers",
     "services": "models sending database clock errors config",
     "account_mail": "services sending models database clock queues config mail_servers",
-    "jobs": "account_mail services sending smtp models database clock errors queues config mail_servers",
+    "visits": "caching models database clock queues",
+    "jobs": "visits account_mail services sending smtp models database clock errors queues config mail_servers",
     "inbox": "clock config",
     "runtime": "clock config",
-    "web": "account_mail services sending models database clock errors queues extensions config",
+    "web": "visits caching account_mail services sending models database clock errors queues extensions config",
     "cli": "jobs inbox runtime account_mail services sending models database clock errors queues config",
-    "app": "web cli jobs services sending models database extensions queues config",
+    "app": "web cli jobs caching services sending models database extensions queues config",
     "wsgi": "app config",
 }
 
@@ -45,7 +47,14 @@ ONLY_IN = {
     "click": {"cli"},
     "rq": {"queues", "jobs"},
     "rq_scheduler": {"queues", "jobs"},
-    "redis": {"queues", "jobs", "runtime", "services", "sending"},  # the last two ask a client that they are given
+    "redis": {
+        "queues",
+        "caching",
+        "jobs",
+        "runtime",
+        "services",
+        "sending",
+    },  # the last two ask one that is given
     "socket": {"smtp", "account_mail", "sending", "runtime"},  # sending: the name of this machine
     "aiosmtpd": {"inbox"},
     "flask_sqlalchemy": {"database"},
@@ -123,8 +132,7 @@ def _imports(node: ast.AST, package: str, in_function: bool = False, for_types: 
 
 
 MODULES = {
-    module.name: module
-    for module in map(_read, [*sorted(PACKAGE.rglob("*.py")), ROOT / "config.py", ROOT / "wsgi.py"])
+    module.name: module for module in map(_read, [*sorted(PACKAGE.rglob("*.py")), ROOT / "config.py", ROOT / "wsgi.py"])
 }
 
 

@@ -217,7 +217,7 @@ def test_production_refuses_demo_users(app: Flask, run) -> None:
 def test_posts_are_out_drafted_and_yet_to_come(run) -> None:
     run()
     now, posts = clock.now(), all_of(Post)
-    assert 6 <= len(posts) <= 8
+    assert 8 <= len(posts) <= 10
     assert sum(p.published_at is None for p in posts) == 1
     assert sum(p.published_at is not None and p.published_at > now for p in posts) == 1
 

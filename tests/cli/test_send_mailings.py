@@ -101,9 +101,7 @@ def test_on_a_terminal_it_shows_a_bar(app, settings, owner, mail_server):
     due_mailing(owner, [f"client{n}@example.org" for n in range(20)])
     controller, terminal = pty.openpty()
     command = [sys.executable, "-m", "flask", "--app", "wsgi", "send-mailings"]
-    process = subprocess.Popen(
-        command, cwd=ROOT, env=environment(settings), stdout=subprocess.DEVNULL, stderr=terminal
-    )
+    process = subprocess.Popen(command, cwd=ROOT, env=environment(settings), stdout=subprocess.DEVNULL, stderr=terminal)
     os.close(terminal)
     assert process.wait(60) == 0
     shown = os.read(controller, 100_000).decode()

@@ -93,3 +93,15 @@ def test_a_block_needs_a_reason(run) -> None:
     factories.user(email="ada@example.org")
     assert run("block", "ada@example.org").exit_code == 2
     assert run("block", "ada@example.org", "--reason", " ").exit_code == 1
+
+
+def test_the_right_to_write_the_blog_is_given_and_taken(run) -> None:
+    factories.user(email="eva@example.org")
+    for options, words, is_editor in (((), "may write", True), (("--revoke",), "may no longer write", False)):
+        result = run("editor", "eva@example.org", *options)
+        assert result.exit_code == 0, result.output
+        assert words in result.output
+        found = accounts.find("eva@example.org")
+        assert found
+        assert found.is_editor is is_editor
+    assert run("editor", "nobody@example.org").exit_code == 1

@@ -238,3 +238,15 @@ def test_an_unknown_address_is_not_found(app: Flask, email: str) -> None:
 def test_an_unknown_number_is_not_found(app: Flask, number: int) -> None:
     with pytest.raises(NotFound):
         users.by_id(number)
+
+
+def test_the_right_to_write_the_blog_is_given_by_administrators_and_leaves_an_event(app: Flask) -> None:
+    admin, user = create("ada@example.org"), create("eva@example.org", role=Role.USER)
+    for is_editor in (True, True, False):
+        with transaction():
+            users.make_editor(users.by_email("eva@example.org"), is_editor=is_editor, by=admin)
+        assert users.by_email("eva@example.org").is_editor is is_editor
+    written = [(e.actor_id, e.action) for e in events() if e.action.startswith("editor")]
+    assert written == [(admin.id, "editor_right_given"), (admin.id, "editor_right_taken")]
+    with pytest.raises(Refused), transaction():
+        users.make_editor(users.by_email("ada@example.org"), by=user)

@@ -195,8 +195,6 @@ def test_what_tls_cannot_hand_over_is_not_taken_for_handed_over(
     for pipelining in (True, False):
         with MailServer(starttls=certificate, chunking=pipelining, pipelining=pipelining) as mail:
             mail.on_content(HANG)
-            server = server_for(
-                mail, security=Security.STARTTLS, ca_file=str(authority / "ca.pem"), deadlines=SHORT
-            )
+            server = server_for(mail, security=Security.STARTTLS, ca_file=str(authority / "ca.pem"), deadlines=SHORT)
             outbox = send(Outbox(letter("a", body)), server)
             assert only_trouble(outbox).kind is TroubleKind.HOST

@@ -36,6 +36,7 @@ from mailservice.services import tokens
 from tests import factories
 
 UNSAFE = ("POST", "PUT", "PATCH", "DELETE")
+FILES = {"static": "app.css", "bootstrap.static": "css/bootstrap.min.css", "blog.image": f"{'0' * 20}-480.webp"}
 NO_BROWSER_SENDS = {"OPTIONS"}  # answered by Flask itself, without any view
 STAFF = frozenset({Role.MANAGER, Role.ADMIN})
 _numbers = itertools.count(1)
@@ -53,6 +54,7 @@ ACCESS = {
     "/": Access(),
     "/manager": Access(STAFF, others=True),
     "/manager/users/<int:row_id>/role": Access(frozenset({Role.ADMIN}), others=True),
+    "/posts": Access(frozenset({Role.ADMIN}), others=True),
 }
 # Addresses of the panel say `row_id`: of what, by the endpoint's first word.
 ROWS = {
@@ -87,6 +89,8 @@ class Things:
     event_id: int
     session_id: int
 
+    slug: str
+
     @property
     def user_id(self) -> int:
         return self.owner.id
@@ -98,7 +102,7 @@ class Things:
         if name == "token":
             return self._token(endpoint)
         if name == "filename":
-            return "app.css" if endpoint == "static" else "css/bootstrap.min.css"
+            return FILES[endpoint]
         name = ROWS[endpoint.partition(".")[0]] if name == "row_id" else name
         assert hasattr(self, name), f"{endpoint} has an argument “{name}”: add it to tests/web/routes.py (Things)"
         return getattr(self, name)
@@ -156,7 +160,10 @@ def make_things(owner: User) -> Things:
         session.get_one(User, owner.id).new_email = "another@example.org"  # a change of address waits for its letter
         session.flush()
         ids = [client.id, message.id, mailing.id, attempt.id, delivery.id, *(row.id for row in others)]
-    return Things(owner, *ids)
+    images = current_app.config["SETTINGS"].images_path
+    images.mkdir(exist_ok=True)
+    (images / FILES["blog.image"]).touch()
+    return Things(owner, *ids, slug=next(row.slug for row in others if isinstance(row, Post)))
 
 
 def _others(owner: User) -> list[Any]:

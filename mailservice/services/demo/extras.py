@@ -13,8 +13,8 @@ from mailservice.models import Event, Mailing, Post, User
 from mailservice.services.audit import Action
 from mailservice.services.demo import texts
 
-PUBLISHED = (-61, -47, -33, -19, -8, 5, None)  # days from now, in the order of the posts' names; None: a draft
-VIEWS = (412, 305, 188, 97, 41, 0, 0)
+PUBLISHED = (-61, -47, -33, -19, -8, -3, None, -26, 5)  # days from now, in the order of the posts' names; None: a draft
+VIEWS = (412, 305, 188, 97, 41, 12, 0, 133, 0)
 
 
 def posts(now: datetime, authors: Sequence[User]) -> Iterator[Post]:
@@ -25,6 +25,7 @@ def posts(now: datetime, authors: Sequence[User]) -> Iterator[Post]:
             author_id=authors[number % len(authors)].id,
             title=text.title,
             slug=text.name.partition("-")[2],
+            language="en" if text.title.isascii() else "ru",
             body=text.body,
             views=views,
             published_at=at,

@@ -1,7 +1,7 @@
-"""The forms of the desk: a reason, and a role."""
+"""The forms of the desk: a reason, and a role with the right to write the blog."""
 
 from flask_babel import lazy_gettext as _l
-from wtforms import SelectField, StringField
+from wtforms import BooleanField, SelectField, StringField
 from wtforms.validators import DataRequired, Length, Optional
 
 from mailservice.services import oversight
@@ -21,3 +21,4 @@ class UndoForm(Form):
 
 class RoleForm(Form):
     role = SelectField(_l("Role"), choices=[(role.value, word) for role, word in ROLES.items()])
+    is_editor = BooleanField(_l("Writes the blog"))

@@ -47,7 +47,7 @@ class Users(Desk):
     column_formatters = {
         "email": cells.link(lambda user: user.email, lambda user: ("users", user.id), look="name"),
         "full_name": cells.text(lambda user: user.full_name),
-        "role": cells.text(lambda user: words.ROLES[user.role]),
+        "role": cells.text(words.role),
         "language": cells.text(lambda user: words.LANGUAGES.get(user.language, user.language)),
         "time_zone": cells.text(lambda user: user.time_zone),
         "standing": cells.state(words.standing, words.STANDINGS.get, words.STANDING_COLOURS.get),
@@ -121,11 +121,12 @@ class Users(Desk):
         if not access.may_change_role(current_user):
             raise NotFound(_("There is no such user."))
         user = users.by_id(row_id)
-        form = RoleForm(role=user.role.value)
+        form = RoleForm(role=user.role.value, is_editor=user.is_editor)
         if form.validate_on_submit():
             with errors_beside(form), transaction():
-                role, by = Role(form.role.data), current_user
-                users.set_role(users.by_id(row_id), role=role, by=by, address=request.remote_addr)
+                role, by, address = Role(form.role.data), current_user, request.remote_addr
+                users.set_role(users.by_id(row_id), role=role, by=by, address=address)
+                users.make_editor(users.by_id(row_id), is_editor=bool(form.is_editor.data), by=by, address=address)
             if not form.errors:
                 return self._done(user, _("%(email)s is now: %(role)s.", email=user.email, role=words.ROLES[role]))
         return self.act_page(
@@ -133,7 +134,7 @@ class Users(Desk):
             heading=_("The role of %(email)s", email=user.email),
             what=_(
                 "Managers look at everybody's mailings, block users and disable mailings. "
-                "Administrators also give roles. Whoever gets another role signs in anew."
+                "Administrators also give roles and write the blog. Whoever gets another role signs in anew."
             ),
             button=_("Save"),
             back=self.page_of(row_id),

@@ -29,6 +29,8 @@ ACTIONS: dict[str, Any] = {
     Action.ACCOUNT_DELETED: _l("deleted the account"),
     Action.USER_CREATED: _l("made a user"),
     Action.ROLE_CHANGED: _l("changed a role"),
+    Action.EDITOR_RIGHT_GIVEN: _l("gave the right to write the blog"),
+    Action.EDITOR_RIGHT_TAKEN: _l("took the right to write the blog"),
     Action.BLOCKED: _l("blocked a user"),
     Action.UNBLOCKED: _l("let a user in again"),
     Action.MAILING_DISABLED: _l("disabled a mailing"),
@@ -68,6 +70,12 @@ POSTS = {
     "published": _l("published"),
 }
 POST_COLOURS = {"draft": "skipped", "planned": "waiting", "published": "sent"}
+
+
+def role(user: User) -> str:
+    """With the right to write the blog, where it does not come with the role."""
+    word = str(ROLES[user.role])
+    return _("%(role)s, writes the blog", role=word) if user.is_editor and user.role is not Role.ADMIN else word
 
 
 def standing(user: User) -> str:

@@ -134,6 +134,16 @@ def test_an_administrator_gives_roles(app, browser, admin, owner):
     ]
 
 
+def test_an_administrator_gives_and_takes_the_right_to_write_the_blog(app, browser, admin, owner):
+    factories.sign_in(browser, admin)
+    for is_editor, word in ((True, "user, writes the blog"), (False, "user")):
+        posted = {"role": "user"} | ({"is_editor": "y"} if is_editor else {})
+        page = post(browser, f"/manager/users/{owner.id}/role", posted, follow_redirects=True).text
+        assert fresh(owner).is_editor is is_editor
+        assert word in page
+        assert ("writes the blog" in page) is is_editor
+
+
 def test_for_a_manager_there_are_no_roles_to_give(signed_in, owner, manager):
     for person in (owner, manager):
         assert "/role" not in signed_in.get(f"/manager/users/{person.id}").text

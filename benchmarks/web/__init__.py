@@ -1,0 +1,1 @@
+"""How fast the public pages are, with the cache and without: `make bench-web`."""
