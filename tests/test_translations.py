@@ -180,10 +180,14 @@ AS_IT_IS = {
     "SelectMultipleRadio",  # names of form fields
     "RadioField",
     "Select",
+    *("Blog", "BlogPosting", "Organization", "Person", "WebSite", "Any"),  # types of schema.org
+    *("250 2.0.0 Ok: queued as 4XkQ", "451 4.7.1 Greylisted, come back later", "550 5.1.1 User unknown"),  # replies
+    *("w", "image/jpeg,image/png,image/webp", "posts/", "/blog/"),  # of pictures' widths; kinds of files; addresses
 }
 # Attributes that people read or hear.
 SPOKEN = {"title", "aria-label", "alt", "placeholder", "label", "data-label", "data-confirm"}
 WITHOUT_TEXT = {"style", "script"}
+NOT_WORDS = re.compile(r"^\(max-width|^https?:")  # conditions on the page's width, addresses
 # Strings in Jinja's tags are mostly names and keys; these look like texts for people.
 SENTENCE = re.compile(r"^[A-Z][a-z]+\b|[А-Яа-яЁё]{2}|[a-z]+[ ,:].*[a-z]")
 NO_TEXT = {"class", "rel"}  # arguments
@@ -219,6 +223,10 @@ class Reader(HTMLParser):
             self.found.append(text)
 
 
+def looks_spoken(text: str) -> bool:
+    return bool(SENTENCE.search(text)) and not NOT_WORDS.search(text)
+
+
 def unmarked(source: str) -> list[str]:
     """Texts for people in a template that are not in `_(…)` or one of its kin."""
     reader = Reader()
@@ -231,7 +239,7 @@ def unmarked(source: str) -> list[str]:
         elif kind == "name":
             name = value
         elif kind == "string":
-            if not MARKED.intersection(called) and name not in NO_TEXT and SENTENCE.search(value[1:-1]):
+            if not MARKED.intersection(called) and name not in NO_TEXT and looks_spoken(value[1:-1]):
                 said.append(value[1:-1])
             name = ""
         elif kind == "operator" and value in ("(", "[", "{"):
