@@ -95,7 +95,7 @@ def test_a_demo_mailing_arrives_by_itself_and_a_second_run_loses_nothing(
     before = rows(instance)
 
     again = make_run(INSTANCE_PATH=instance, **settings)
-    again.wait_until_it_runs(seconds=20)
+    again.wait_until_it_runs()
     after = rows(instance)
     assert {t: n for t, n in before.items() if after[t] < n} == {}
     assert after["users"] == before["users"]
