@@ -46,6 +46,7 @@ LINES = [
     *("Reply-To: victim@evil.example", "Content-Type: text/html", "victim@evil.example", "\r\n<b>a body</b>"),
 ]
 ATTACKS = [left + right for left, right in product(BREAKS, LINES)]
+PARTS = 4  # of each test, so that none lasts long
 OF_MAILINGS = [
     *(
         "From",
@@ -64,6 +65,7 @@ OF_ACCOUNTS = ["Subject", "From", "To", "Date", "Message-ID", "Auto-Submitted", 
 TAKEN, REFUSED = {200, 302}, {413, 422}
 
 pytestmark = pytest.mark.slow
+in_parts = pytest.mark.parametrize("attacks", [ATTACKS[part::PARTS] for part in range(PARTS)], ids=range(PARTS))
 on_sqlite = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 
 
@@ -99,10 +101,11 @@ def put(browser, url, plain, *attacks):
     assert any(was_taken(post(browser, url, plain | values)) for values in (*attacks, {}))
 
 
+@in_parts
 @on_sqlite
-def test_no_client_message_or_sender_breaks_out_of_a_mailings_letter(app, browser, mail_server):
+def test_no_client_message_or_sender_breaks_out_of_a_mailings_letter(app, browser, mail_server, attacks):
     plain = {"email": "boris@example.org", "full_name": "Boris", "comment": "a comment"}
-    for attack in ATTACKS:
+    for attack in attacks:
         owner = factories.user()
         factories.sign_in(browser, owner)
         put(browser, "/account", {"language": "en", "time_zone": "UTC"}, {"full_name": "Anna" + attack})
@@ -116,23 +119,24 @@ def test_no_client_message_or_sender_breaks_out_of_a_mailings_letter(app, browse
         due = clock.now()
         factories.mailing(owner, message=message, clients=[client], next_at=due, next_occurrence=0)
     run_senders()
-    assert [taken.recipient for taken in mail_server.accepted] == ["boris@example.org"] * 200
+    assert [taken.recipient for taken in mail_server.accepted] == ["boris@example.org"] * len(attacks)
     for taken in mail_server.accepted:
         look_at(taken, OF_MAILINGS)
 
 
+@in_parts
 @on_sqlite
-def test_no_address_or_name_of_a_user_breaks_out_of_an_accounts_letter(app, browser, mail_server):
-    for number, attack in enumerate(ATTACKS):
+def test_no_address_or_name_of_a_user_breaks_out_of_an_accounts_letter(app, browser, mail_server, attacks):
+    for number, attack in enumerate(attacks):
         email = f"user{number}@example.org"
-        attacks = [{"email": email + attack}, {"email": attack + email}, {"full_name": "Anna" + attack}]
-        put(browser, "/register", {"email": email, "password": PASSWORD}, *attacks)
+        texts = [{"email": email + attack}, {"email": attack + email}, {"full_name": "Anna" + attack}]
+        put(browser, "/register", {"email": email, "password": PASSWORD}, *texts)
     everyone = list(db.session.scalars(select(User)))
-    assert len(everyone) == 200
+    assert len(everyone) == len(attacks)
     for number, user in enumerate(everyone):
         for kind in (AccountLetter.CONFIRM, AccountLetter.EXISTS, AccountLetter.RESET)[: 1 if number % 20 else 3]:
             account_mail.deliver(kind, user.id)
-    assert {taken.recipient for taken in mail_server.accepted} == {f"user{n}@example.org" for n in range(200)}
+    assert {taken.recipient for taken in mail_server.accepted} == {f"user{n}@example.org" for n in range(len(attacks))}
     for taken in mail_server.accepted:
         look_at(taken, OF_ACCOUNTS)
 
