@@ -13,6 +13,7 @@ from sqlalchemy import (
     String,
     Table,
     UniqueConstraint,
+    false,
     text,
 )
 from sqlalchemy.orm import Mapped, mapped_column, relationship
@@ -62,6 +63,10 @@ class Mailing(Model):
     `next_occurrence` and `next_at` (UTC) name the firing that the planner waits for, both empty when there
     is none. `first_occurrence` is the number of the first firing of the schedule in force: a changed
     schedule counts on from the old one, so that (mailing, occurrence) stays unique.
+
+    A draft has no next firing: its owner has not started it yet. Until `not_before` no attempt begins, and what
+    its owner did last can be undone; `was_draft` says to what. `doubled` and `unknown` count the pasted addresses
+    that were left out of its clients: pasted twice, or no client's.
     """
 
     __tablename__ = "mailings"
@@ -87,6 +92,11 @@ class Mailing(Model):
     first_occurrence: Mapped[int] = mapped_column(default=0)
     next_occurrence: Mapped[int | None]
     next_at: Mapped[datetime | None]
+    is_draft: Mapped[bool] = mapped_column(default=False, server_default=false())
+    not_before: Mapped[datetime | None]
+    was_draft: Mapped[bool] = mapped_column(default=False, server_default=false())
+    doubled: Mapped[int] = mapped_column(default=0, server_default="0")
+    unknown: Mapped[int] = mapped_column(default=0, server_default="0")
     paused_at: Mapped[datetime | None]
     disabled_at: Mapped[datetime | None]
     disabled_by_id: Mapped[int | None] = mapped_column(ForeignKey("users.id", ondelete="SET NULL"))

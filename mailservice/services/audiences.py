@@ -26,27 +26,44 @@ EDITABLE = 1000  # an audience of up to so many is shown as text when it is edit
 
 @dataclass(frozen=True)
 class Audience:
-    """`everyone`: all clients of the owner as they are now; else exactly `client_ids`."""
+    """`everyone`: all clients of the owner as they are now; else `client_ids` and all who match any of `matching`.
+
+    `doubled` and `unknown` count pasted addresses that are left out: pasted twice, or no client's.
+    """
 
     everyone: bool = False
     client_ids: frozenset[int] = frozenset()
+    matching: tuple[str, ...] = ()
+    doubled: int = 0
+    unknown: int = 0
 
 
 def everyone() -> Audience:
     return Audience(everyone=True)
 
 
-def chosen(owner: User, *, pasted: str, ticked: Iterable[int] = ()) -> Audience:
-    """The owner's clients with these addresses (one a line) and ids.
+def chosen(
+    owner: User, *, pasted: str, ticked: Iterable[int] = (), matching: Iterable[str] = (), leave_out: bool = False
+) -> Audience:
+    """The owner's clients with these addresses (one a line) and ids, and all who match these words.
 
-    Invalid beside “pasted” names addresses that no client has; beside “ticked”: an id is not the owner's.
+    Invalid beside “pasted” names addresses that no client has, unless they are to be left out; beside “ticked”:
+    an id is not the owner's.
     """
     ticked = set(ticked)
     ids = frozenset(_own_ids(owner, ticked))
     if len(ids) < len(ticked):
         message = _("Some of the ticked clients are no longer there. Look through the list again.")
         raise Invalid(message, field="ticked")
-    return Audience(client_ids=ids | frozenset(_ids_of_addresses(owner, pasted)))
+    lines = [_normalise(line) for line in _lines(pasted)]
+    known = _ids_of_addresses(owner, pasted, leave_out=leave_out)
+    different = len(set(lines))
+    return Audience(
+        client_ids=ids | frozenset(known),
+        matching=tuple(filter(None, dict.fromkeys(matching))),
+        doubled=len(lines) - different,
+        unknown=different - len(known),
+    )
 
 
 def size(owner: User) -> int:
@@ -61,6 +78,16 @@ def find(owner: User, words: str) -> Sequence[Client]:
     if words:
         query = query.where(pages.matches(words, Client.email, Client.full_name))
     return db.session.scalars(query.order_by(Client.email_normalised).limit(MATCHES)).all()
+
+
+def count_matching(owner: User, words: str) -> int:
+    """How many clients `find` would have offered without its limit."""
+    query = select(func.count()).select_from(Client).where(Client.owner_id == owner.id, _matches(words))
+    return db.session.scalar(query) or 0
+
+
+def _matches(words: str) -> Any:
+    return pages.matches(words, Client.email, Client.full_name)
 
 
 def addresses_of(owner: User, ids: Iterable[int]) -> list[str]:
@@ -102,8 +129,21 @@ def assign(mailing: Mailing, audience: Audience) -> None:
         db.session.execute(insert(mailing_clients).from_select(columns, clients))
     for chunk in _chunks(sorted(audience.client_ids)):
         db.session.execute(insert(mailing_clients).from_select(columns, clients.where(Client.id.in_(chunk))))
+    in_mailing = select(mailing_clients.c.client_id).where(mailing_clients.c.mailing_id == mailing.id)
+    for words in audience.matching:
+        found = clients.where(_matches(words), Client.id.not_in(in_mailing))
+        db.session.execute(insert(mailing_clients).from_select(columns, found))
+    mailing.doubled, mailing.unknown = audience.doubled, audience.unknown
     if not count(mailing):
         raise Invalid(_("Nobody would get this mailing: choose at least one client."), field="audience")
+
+
+def copy(source: Mailing, target: Mailing) -> None:
+    """The clients of one mailing become those of another that has none."""
+    chosen = select(literal(target.id), mailing_clients.c.client_id, mailing_clients.c.owner_id)
+    chosen = chosen.where(mailing_clients.c.mailing_id == source.id)
+    db.session.execute(insert(mailing_clients).from_select(["mailing_id", "client_id", "owner_id"], chosen))
+    target.doubled, target.unknown = source.doubled, source.unknown
 
 
 def _clients_of(mailing: Mailing, what: Any) -> Select[Any]:
@@ -117,13 +157,13 @@ def _own_ids(owner: User, ids: Iterable[int]) -> Iterator[int]:
         yield from db.session.scalars(query)
 
 
-def _ids_of_addresses(owner: User, pasted: str) -> Iterator[int]:
+def _ids_of_addresses(owner: User, pasted: str, *, leave_out: bool) -> set[int]:
     lines = {_normalise(line): line for line in _lines(pasted)}
     known = _known(owner, lines)
-    if len(known) < len(lines):
+    if len(known) < len(lines) and not leave_out:
         unknown = [line for address, line in lines.items() if address not in known]
         raise Invalid(_unknown_addresses(unknown), field="pasted")
-    yield from known.values()
+    return set(known.values())
 
 
 def _lines(pasted: str) -> Iterator[str]:

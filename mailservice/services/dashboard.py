@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -12,7 +12,10 @@ from sqlalchemy.orm import contains_eager
 from mailservice import clock
 from mailservice.database import db
 from mailservice.models import Attempt, AttemptStatus, Breaker, Client, Mailing, Message, User
-from mailservice.services import counting
+from mailservice.services import counting, mailings, periods, watching
+from mailservice.services.mailings import Phase
+from mailservice.services.periods import Period
+from mailservice.services.watching import Watch
 
 FIRINGS = ATTEMPTS = 6
 RECENT = timedelta(days=7)
@@ -23,6 +26,9 @@ class Board:
     breakers: Sequence[Breaker]  # mail servers that do not answer
     failed: Sequence[Attempt]  # of the last days
     disabled: Sequence[Mailing]  # by a manager
+    phases: Mapping[Phase, int]  # how many mailings in each
+    running: Sequence[Watch]  # mailings that are being sent
+    sent: Mapping[Period, int]  # letters
     firings: Sequence[Mailing]
     attempts: Sequence[Attempt]
     counts: dict[int, counting.Counts]  # by attempt
@@ -35,15 +41,20 @@ class Board:
         return not self.has_mailings
 
 
-def of(owner: User) -> Board:
+def of(owner: User, *, servers: Sequence[str]) -> Board:
+    """`servers`: the names of the mail servers in use; of others it is no matter whether they answer."""
+    now = clock.now()
     owned = [exists().where(model.owner_id == owner.id) for model in (Client, Message, Mailing)]
     has_clients, has_messages, has_mailings = tuple(db.session.execute(select(*owned)).one())
     attempts = _attempts(owner, ATTEMPTS)
     failed = _attempts(owner, 5, *_is_trouble())
     return Board(
-        breakers=db.session.scalars(select(Breaker).where(Breaker.retry_at.is_not(None))).all(),
+        breakers=_breakers(servers),
         failed=failed,
         disabled=_mailings(owner, Mailing.disabled_at.is_not(None)),
+        phases=mailings.phases(owner),
+        running=watching.active(owner, servers=servers, now=now),
+        sent=periods.sent(owner, now),
         firings=_mailings(
             owner, Mailing.next_at.is_not(None), Mailing.paused_at.is_(None), Mailing.disabled_at.is_(None)
         ),
@@ -53,6 +64,11 @@ def of(owner: User) -> Board:
         has_messages=has_messages,
         has_mailings=has_mailings,
     )
+
+
+def _breakers(servers: Sequence[str]) -> Sequence[Breaker]:
+    query = select(Breaker).where(Breaker.name.in_(servers), Breaker.retry_at.is_not(None))
+    return db.session.scalars(query.order_by(Breaker.name)).all()
 
 
 def _is_trouble() -> tuple[ColumnElement[bool], ...]:

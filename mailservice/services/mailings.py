@@ -16,19 +16,19 @@ from mailservice import clock
 from mailservice.database import db
 from mailservice.errors import Invalid, NotFound, Refused
 from mailservice.models import Attempt, Mailing, MailingStatus, Message, Reason, User, mailing_clients
-from mailservice.services import audiences, ids, messages, pages, schedule, texts, zones
+from mailservice.services import audiences, forecast, ids, launching, messages, pages, schedule, texts
 from mailservice.services.audiences import Audience
 from mailservice.services.counting import Counts, counts_of
 from mailservice.services.schedule import Schedule
 
 LONGEST_TITLE = 200
-YEARS = range(2000, 2101)
 TWINS_WITHIN = timedelta(seconds=10)
 
 
 class Phase(enum.StrEnum):
     """How a mailing stands, in one word: its status with everything that overrides it."""
 
+    DRAFT = "draft"  # not started yet
     CREATED = "created"
     RUNNING = "running"
     SENDING = "sending"  # an attempt is open
@@ -37,9 +37,18 @@ class Phase(enum.StrEnum):
     FINISHED = "finished"
 
 
+class Order(enum.StrEnum):
+    """Of a list."""
+
+    NEXT = "next"  # what is being sent, then by the next firing
+    TITLE = "title"
+    NEWEST = "newest"
+
+
 _open_attempt = exists().where(Attempt.mailing_id == Mailing.id, Attempt.status.in_(Attempt.OPEN))
 _phase: ColumnElement[str] = case(
     (Mailing.disabled_at.is_not(None), Phase.DISABLED.value),
+    (Mailing.is_draft, Phase.DRAFT.value),
     (Mailing.status == MailingStatus.FINISHED, Phase.FINISHED.value),
     (Mailing.paused_at.is_not(None), Phase.PAUSED.value),
     (_open_attempt, Phase.SENDING.value),
@@ -88,21 +97,34 @@ def disabled_by(mailing: Mailing) -> str:
 
 
 def search(
-    owner: User, *, words: str = "", phase: Phase | None = None, number: int = 1, size: int = 50
+    owner: User,
+    *,
+    words: str = "",
+    phase: Phase | None = None,
+    order: Order = Order.NEXT,
+    number: int = 1,
+    size: int = 50,
 ) -> pages.Page[Line]:
-    """Lines, what needs attention soonest first: by next firing, then the newest."""
+    """Lines, unless told otherwise what needs attention soonest first: by next firing, then the newest."""
     query: Any = select(Mailing, Message.subject, _phase).join(Message, Message.id == Mailing.message_id)
     query = query.where(Mailing.owner_id == owner.id)
     if words:
         query = query.where(pages.matches(words, Mailing.title, Message.subject))
     if phase:
         query = query.where(in_phase(phase))
+    page = pages.fetch(query.order_by(*_ordered(order)), number=number, size=size, rows=True)
+    return pages.Page(_lines(page.items), page.number, page.size, page.total)
+
+
+def _ordered(order: Order) -> tuple[Any, ...]:
+    if order is Order.TITLE:
+        return func.lower(Mailing.title), Mailing.id.desc()
+    if order is Order.NEWEST:
+        return (Mailing.id.desc(),)
     sending_first = case((_phase == Phase.SENDING.value, 0), else_=1)
     held = or_(Mailing.paused_at.is_not(None), Mailing.disabled_at.is_not(None))
     fires_at = case((held, None), else_=Mailing.next_at)  # a mailing that is held fires at no time
-    query = query.order_by(sending_first, fires_at.is_(None), fires_at, Mailing.id.desc())
-    page = pages.fetch(query, number=number, size=size, rows=True)
-    return pages.Page(_lines(page.items), page.number, page.size, page.total)
+    return sending_first, fires_at.is_(None), fires_at, Mailing.id.desc()
 
 
 def phases(owner: User | None = None) -> dict[Phase, int]:
@@ -112,15 +134,20 @@ def phases(owner: User | None = None) -> dict[Phase, int]:
     return {Phase(word): number for word, number in db.session.execute(query)}
 
 
-def create(owner: User, *, title: str, message_id: int, plan: Schedule, audience: Audience) -> Mailing:
-    """A mailing armed for its first firing; Invalid names the field that is wrong."""
+def create(
+    owner: User, *, title: str, message_id: int, plan: Schedule, audience: Audience, draft: bool = False
+) -> Mailing:
+    """A mailing armed for its first firing, or a draft; Invalid names the field that is wrong."""
     now = clock.now()
-    _check_schedule(plan, now)
+    forecast.check(plan, now)
     values = _checked(owner, title, message_id) | _columns(plan)
     if twin := recent_twin(owner, values, now):
         return twin
     mailing = Mailing(owner_id=owner.id, **values)
-    schedule.arm(mailing, now)
+    if draft:
+        schedule.disarm(mailing)
+    else:
+        schedule.arm(mailing, now)
     db.session.add(mailing)
     db.session.flush()
     audiences.assign(mailing, audience)
@@ -143,18 +170,34 @@ def update(
     """`audience` None keeps the clients. An open attempt goes on with the text and clients it began with."""
     now = clock.now()
     before = schedule.of(mailing)
-    if plan != before:
-        _check_schedule(plan, now)
+    if plan != before or mailing.is_draft:
+        forecast.check(plan, now)
     for name, value in (_checked(owner, title, message_id) | _columns(plan)).items():
         setattr(mailing, name, value)
-    if plan != before:
+    if plan != before and not mailing.is_draft:
         only_the_end = _columns(plan) | {"end_local": None} == _columns(before) | {"end_local": None}
         rearm = schedule.rearm_after_end_change if only_the_end else schedule.rearm
         rearm(mailing, now)
+        launching.hold_if_due(mailing, now)
     db.session.flush()
     if audience is not None:
         audiences.assign(mailing, audience)
     return mailing
+
+
+def duplicate(mailing: Mailing) -> Mailing:
+    """A draft like this mailing: the same message, schedule and clients.
+
+    A recurring one begins with its next firing, since a start that has passed would send the copy at once.
+    """
+    title = _("%(title)s (copy)", title=mailing.title[: LONGEST_TITLE - 20])
+    plan = schedule.from_next(schedule.of(mailing), clock.now())
+    made = Mailing(owner_id=mailing.owner_id, title=title, message_id=mailing.message_id, **_columns(plan))
+    schedule.disarm(made)
+    db.session.add(made)
+    db.session.flush()
+    audiences.copy(mailing, made)
+    return made
 
 
 def delete(mailing: Mailing) -> None:
@@ -166,6 +209,8 @@ def delete(mailing: Mailing) -> None:
 
 def pause(mailing: Mailing) -> Mailing:
     """No letter starts after it (within a second). Asked twice, it changes nothing."""
+    if mailing.is_draft:
+        raise Refused(_("This mailing is a draft: there is nothing to pause."))
     if mailing.status is MailingStatus.FINISHED:
         raise Refused(_("This mailing is finished: there is nothing to pause."))
     mailing.paused_at = mailing.paused_at or clock.now()
@@ -207,25 +252,6 @@ def _checked(owner: User, title: str, message_id: int) -> dict[str, object]:
     return {"title": title, "message_id": message.id}
 
 
-def _check_schedule(plan: Schedule, now: datetime) -> None:
-    """Invalid beside the field of the form that is wrong."""
-    if plan.time_zone not in zones.every():
-        raise Invalid(_("There is no such time zone. Choose one from the list."), field="time_zone")
-    wrong_year = _("The year must be between %(first)s and %(last)s.", first=YEARS[0], last=YEARS[-1])
-    if plan.start_local.year not in YEARS:
-        raise Invalid(wrong_year, field="start_date")
-    if plan.end_local is None:
-        return
-    if plan.end_local.year not in YEARS:
-        raise Invalid(wrong_year, field="end_date")
-    if plan.end_local <= plan.start_local:
-        raise Invalid(_("The end must be later than the first send."), field="end_date")
-    if plan.end_at and plan.end_at <= now:
-        raise Invalid(_("The end has already passed: nothing would ever be sent."), field="end_date")
-    if plan.at(0) is None:  # both within one hour that daylight saving time skips
-        raise Invalid(_("Nothing would ever be sent before this end."), field="end_date")
-
-
 def lines(found: Sequence[Mailing]) -> list[Line]:
     """These mailings, anybody's, as a list shows them."""
     phases = db.session.execute(select(Mailing.id, _phase).where(Mailing.id.in_([mailing.id for mailing in found])))
@@ -262,12 +288,6 @@ def _client_counts(mailing_ids: list[int]) -> dict[int, int]:
 
 
 def _last_attempts(mailing_ids: list[int]) -> dict[int, Attempt]:
-    """By mailing id: the attempt at the latest occurrence."""
-    latest = (
-        select(Attempt.mailing_id, func.max(Attempt.occurrence).label("occurrence"))
-        .where(Attempt.mailing_id.in_(mailing_ids))
-        .group_by(Attempt.mailing_id)
-        .subquery()
-    )
-    is_latest = (Attempt.mailing_id == latest.c.mailing_id) & (Attempt.occurrence == latest.c.occurrence)
-    return {a.mailing_id: a for a in db.session.scalars(select(Attempt).join(latest, is_latest))}
+    """By mailing id: the attempt that was planned last, whatever its number."""
+    latest = select(func.max(Attempt.id)).where(Attempt.mailing_id.in_(mailing_ids)).group_by(Attempt.mailing_id)
+    return {a.mailing_id: a for a in db.session.scalars(select(Attempt).where(Attempt.id.in_(latest)))}

@@ -70,7 +70,7 @@ def holdings(user: User) -> Holdings:
 def attempts_of(mailing: Mailing) -> list[AttemptLine]:
     """The latest ones."""
     query = select(Attempt).where(Attempt.mailing_id == mailing.id)
-    return attempt_lines(query.order_by(Attempt.occurrence.desc()).limit(LATEST))
+    return attempt_lines(query.order_by(Attempt.due_at.desc(), Attempt.id.desc()).limit(LATEST))
 
 
 def attempt_lines(query: Any) -> list[AttemptLine]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import select
+from sqlalchemy import or_, select
 
 from mailservice.database import db
 from mailservice.models import Attempt, AttemptStatus, Mailing, MailingStatus, Reason, User
@@ -20,6 +20,7 @@ def due(now: datetime, *, mailing_id: int | None = None) -> list[int]:
         .join(User, User.id == Mailing.owner_id)
         .where(
             Mailing.next_at <= now,
+            or_(Mailing.not_before.is_(None), Mailing.not_before <= now),
             Mailing.paused_at.is_(None),
             Mailing.disabled_at.is_(None),
             User.blocked_at.is_(None),
@@ -41,6 +42,8 @@ def plan(mailing_id: int, now: datetime) -> Attempt | None:
     query = select(Mailing).where(Mailing.id == mailing_id).with_for_update(skip_locked=True)
     mailing = db.session.scalars(query).one_or_none()
     if mailing is None or mailing.paused_at or mailing.disabled_at:
+        return None
+    if mailing.not_before and mailing.not_before > now:  # its owner may still undo it
         return None
     rules = schedule.of(mailing)
     while mailing.next_at is not None and mailing.next_at <= now:
@@ -67,5 +70,6 @@ def _begin(mailing: Mailing, now: datetime) -> Attempt:
     db.session.add(attempt)
     db.session.flush()
     mailing.status = MailingStatus.RUNNING
+    mailing.not_before = None
     schedule.advance(mailing)
     return attempt

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import calendar
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import cached_property
 from itertools import count as count_from
@@ -29,11 +29,14 @@ def occurrence(start_local: datetime, time_zone: str, periodicity: Periodicity, 
     in the spring gap it moves forward by the gap, in the autumn fold it is the first of the two
     (PEP 495, fold=0). Months keep the start's day, clamped to the month's end.
     """
+    return clock.to_utc(wall(start_local, periodicity, n), time_zone)
+
+
+def wall(start_local: datetime, periodicity: Periodicity, n: int) -> datetime:
+    """What the calendar and the clock on the wall are meant to show at the n-th firing."""
     if periodicity is Periodicity.MONTHLY:
-        local = _add_months(start_local, n)
-    else:
-        local = start_local + n * STEP.get(periodicity, timedelta())
-    return clock.to_utc(local, time_zone)
+        return _add_months(start_local, n)
+    return start_local + n * STEP.get(periodicity, timedelta())
 
 
 def _add_months(local: datetime, months: int) -> datetime:
@@ -99,6 +102,22 @@ class Schedule:
         return LATEST  # the shortest period is a day, so half of it is never less
 
 
+def from_next(plan: Schedule, now: datetime) -> Schedule:
+    """The same schedule without what has passed; monthly from the next month that has its day.
+
+    That of a `once` mailing, or one with nothing ahead, stays as it is.
+    """
+    if plan.periodicity is Periodicity.ONCE or plan.at(n := plan.first_after(now)) is None:
+        return plan
+    if plan.periodicity is Periodicity.MONTHLY:
+        while wall(plan.start_local, plan.periodicity, n).day != plan.start_local.day:
+            n += 1
+    start = wall(plan.start_local, plan.periodicity, n)
+    if plan.end_local and start >= plan.end_local:
+        return plan
+    return replace(plan, start_local=start)
+
+
 def of(mailing: Mailing) -> Schedule:
     return Schedule(mailing.start_local, mailing.time_zone, mailing.periodicity, mailing.end_local)
 
@@ -136,6 +155,31 @@ def advance(mailing: Mailing) -> None:
     _aim_after(mailing, mailing.next_at)
 
 
+def disarm(mailing: Mailing) -> None:
+    """A draft: it fires at no time, and nothing of it has been."""
+    mailing.is_draft, mailing.status = True, MailingStatus.CREATED
+    mailing.next_occurrence = mailing.next_at = None
+
+
+def fire_now(mailing: Mailing, now: datetime) -> None:
+    """The next firing is now.
+
+    That of a `once` mailing is moved, if it still lies ahead. Any other is one more, outside the schedule: it has
+    the number −1, −2 …, so that the schedule's own numbers stay as they are.
+    """
+    if mailing.periodicity is Periodicity.ONCE and mailing.next_occurrence is not None:
+        number = mailing.next_occurrence
+    else:
+        lowest = db.session.scalar(select(func.min(Attempt.occurrence)).where(Attempt.mailing_id == mailing.id))
+        number = min(lowest or 0, 0) - 1
+    _set_next(mailing, number, now)
+
+
+def aim_again(mailing: Mailing, moment: datetime) -> None:
+    """The next firing is the first one of the schedule after `moment`."""
+    _aim_after(mailing, moment)
+
+
 def rearm_after_end_change(mailing: Mailing, now: datetime) -> None:
     """Only the end has changed: the firings keep their numbers, those that have passed stay passed."""
     plan = of(mailing)
@@ -169,9 +213,10 @@ def skip(mailing: Mailing, reason: Reason, now: datetime) -> None:
 def skip_missed(mailing: Mailing, reason: Reason, now: datetime) -> None:
     """The same for all firings that have come, in one go: a year of them may have."""
     plan, number, at = of(mailing), mailing.next_occurrence, mailing.next_at
+    used = _next_free_number(mailing) - mailing.first_occurrence
     while number is not None and at is not None and at <= now:
         db.session.add(_skipped(mailing, number, at, reason, now))
-        n = max(plan.first_after(at), number + 1 - mailing.first_occurrence)
+        n = max(plan.first_after(at), number + 1 - mailing.first_occurrence, used)
         number, at = mailing.first_occurrence + n, plan.at(n)
     if at != mailing.next_at:
         db.session.flush()
@@ -214,6 +259,11 @@ def settle(mailing: Mailing) -> None:
         mailing.status = MailingStatus.FINISHED
 
 
+def has_fired(mailing: Mailing) -> bool:
+    """Whether its own schedule has ever begun, or skipped, an attempt."""
+    return _next_free_number(mailing) > 0
+
+
 def has_open_attempt(mailing: Mailing) -> bool:
     if mailing.id is None:
         return False
@@ -226,4 +276,4 @@ def _next_free_number(mailing: Mailing) -> int:
         return 0
     query = select(func.max(Attempt.occurrence)).where(Attempt.mailing_id == mailing.id)
     last = db.session.scalar(query)
-    return 0 if last is None else last + 1
+    return 0 if last is None else max(last + 1, 0)

@@ -29,6 +29,7 @@ WORDS = {
     "finished": _l("finished"),
     "paused": _l("paused"),
     "disabled": _l("disabled"),
+    "draft": _l("draft"),
 }
 # Beside a number some of them take another form.
 _COUNTED: dict[str, Callable[[int], str]] = {
@@ -39,6 +40,7 @@ _COUNTED: dict[str, Callable[[int], str]] = {
     "finished": lambda n: npgettext("how many", "finished", "finished", n),
     "paused": lambda n: npgettext("how many", "paused", "paused", n),
     "disabled": lambda n: npgettext("how many", "disabled", "disabled", n),
+    "draft": lambda n: npgettext("how many", "draft", "drafts", n),
 }
 COLOURS = {
     "sent": "sent",

@@ -94,7 +94,9 @@ def create_a_mailing(page: Page) -> None:
     page.locator("[name=start_date]").fill(start.strftime("%Y-%m-%d"))
     page.locator("[name=start_time]").fill(start.strftime("%H:%M"))
     page.locator("[name=time_zone]").fill("UTC")
-    main_button(page, "Save|Add|Create")
+    main_button(page, "Save and look it over")
+    expect(page.get_by_role("heading", name="Before it goes")).to_be_visible()
+    main_button(page, "Start the mailing")
     expect(page.get_by_role("heading", name="My first mailing")).to_be_visible()
 
 
@@ -103,7 +105,7 @@ def see_it_delivered(page: Page) -> None:
         page.goto("/reports")
         return "all accepted" in page.get_by_role("main").inner_text()
 
-    wait_until(delivered, seconds=20, what="the report to say that the letter was accepted")
+    wait_until(delivered, seconds=60, what="the report to say that the letter was accepted")
     page.get_by_role("link", name=re.compile("1 sent")).first.click()
     expect(page.get_by_role("main")).to_contain_text(CLIENT)
     expect(page.get_by_role("main")).to_contain_text("250 ")

@@ -201,6 +201,7 @@ def test_resuming_does_not_lift_a_managers_disabling(owner):
 def test_one_word_says_how_a_mailing_stands(owner):
     now = clock.now()
     rows = {
+        Phase.DRAFT: factories.mailing(owner, is_draft=True, next_at=None),
         Phase.CREATED: factories.mailing(owner),
         Phase.RUNNING: factories.mailing(owner, status=MailingStatus.RUNNING),
         Phase.SENDING: factories.mailing(owner, status=MailingStatus.RUNNING),

@@ -71,14 +71,17 @@ def test_an_empty_list_names_the_next_step(signed_in):
     assert 'href="/mailings/new"' in page.text
 
 
-def test_a_mailing_to_all_clients_is_made_and_the_tick_is_rung_for(signed_in, fields, redis):
+def test_a_mailing_to_all_clients_is_a_draft_until_it_is_started(signed_in, fields, redis):
     page = post(signed_in, "/mailings/new", fields, follow_redirects=True)
-    assert page.status_code == 200
+    assert "Before it goes" in page.text
     (mailing,) = all_mailings()
+    assert (mailing.is_draft, mailing.next_at) == (True, None)
     assert audiences.count(mailing) == 3
-    assert mailing.next_at is not None
+    assert redis.llen("rq:queue:ticks") == 0
+    page = post(signed_in, f"/mailings/{mailing.id}/start", follow_redirects=True)
+    assert "Undo" in page.text
+    assert all_mailings()[0].next_at is not None
     assert redis.llen("rq:queue:ticks") == 1
-    assert "Weekly digest" in page.text
 
 
 def test_chosen_clients_are_pasted_and_ticked(signed_in, fields, owner):
@@ -280,7 +283,7 @@ def test_a_held_attempt_is_not_called_under_way(signed_in, owner):
     mailing = factories.mailing(owner, paused_at=clock.now())
     open_attempt(mailing, waiting=3)
     page = signed_in.get(f"/mailings/{mailing.id}").text
-    assert "Paused: 3 letters wait" in page
+    assert "3 letters wait" in page
     assert "Being sent now" not in page
 
 

@@ -1,5 +1,6 @@
 """Pages of the feature `mailings`."""
 
-from mailservice.web.mailings.views import blueprint
+from mailservice.web.mailings import acts, fragments, launch, views
+from mailservice.web.mailings.blueprint import blueprint
 
-__all__ = ["blueprint"]
+__all__ = ["acts", "blueprint", "fragments", "launch", "views"]

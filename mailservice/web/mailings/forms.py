@@ -7,6 +7,7 @@ from datetime import datetime, time
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from wtforms import (
+    BooleanField,
     DateField,
     Field,
     HiddenField,
@@ -20,7 +21,7 @@ from wtforms import (
 from wtforms.validators import DataRequired, InputRequired, Optional, ValidationError
 
 from mailservice.models import Mailing, Periodicity, User
-from mailservice.services import audiences, messages
+from mailservice.services import audiences, messages, texts
 from mailservice.services.audiences import Audience
 from mailservice.services.schedule import Schedule
 from mailservice.web.forms import Form
@@ -32,22 +33,47 @@ TIMES = ["%H:%M", "%H:%M:%S"]
 LAST_MINUTE = time(23, 59)  # an end without a time is the end of its day
 KEEP, ALL, CHOSEN = "keep", "all", "chosen"
 NO_MESSAGE = 0
+MOST_GROUPS = 20  # of clients that match some words
 
 
-class MailingForm(Form):
-    title = StringField(_l("Title"), validators=[REQUIRED], description=_l("For yourself; clients do not see it."))
-    message_id = SelectField(_l("Message"), coerce=int)
+class When(Form):
+    """The part of the form that says when."""
+
     start_date = DateField(_l("First send"), validators=[InputRequired(_l("Enter a date."))])
     start_time = TimeField(_l("Time"), format=TIMES, validators=[InputRequired(_l("Enter a time."))])
     time_zone = StringField(_l("Time zone"), validators=[REQUIRED])
     periodicity = SelectField(_l("How often"), choices=[(p.value, word) for p, word in PERIODICITIES.items()])
     end_date = DateField(_l("End"), validators=[Optional()])
     end_time = TimeField(_l("Time"), format=TIMES, validators=[Optional()])
+
+    def plan(self) -> Schedule:
+        """The schedule that the fields say."""
+        end = None
+        if self.end_date.data:
+            end = datetime.combine(self.end_date.data, self.end_time.data or LAST_MINUTE)
+        return Schedule(
+            datetime.combine(self.start_date.data, self.start_time.data),
+            self.time_zone.data.strip(),
+            Periodicity(self.periodicity.data),
+            end,
+        )
+
+    def plan_or_none(self) -> Schedule | None:
+        """The same while the form is being filled in: None where it does not say enough yet."""
+        is_whole = self.start_date.data and self.start_time.data and self.time_zone.data
+        return self.plan() if is_whole and self.periodicity.data in list(Periodicity) else None
+
+
+class MailingForm(When):
+    title = StringField(_l("Title"), validators=[REQUIRED], description=_l("For yourself; clients do not see it."))
+    message_id = SelectField(_l("Message"), coerce=int)
     audience = RadioField(_l("Clients"))
     pasted = TextAreaField(_l("Addresses, one a line"))
     find_words = StringField(_l("Find clients by address or name"))
     form_key = HiddenField()
     ticked = SelectMultipleField(coerce=int, validate_choice=False)
+    matching = SelectMultipleField(validate_choice=False)
+    leave_out = BooleanField(_l("Leave these addresses out and go on"))
 
     def validate_message_id(self, field: Field) -> None:
         if field.data == NO_MESSAGE:
@@ -92,17 +118,10 @@ class MailingForm(Form):
         self.ticked.data = []
         self.audience.data = CHOSEN
 
-    def plan(self) -> Schedule:
-        """The schedule that the fields say."""
-        end = None
-        if self.end_date.data:
-            end = datetime.combine(self.end_date.data, self.end_time.data or LAST_MINUTE)
-        return Schedule(
-            datetime.combine(self.start_date.data, self.start_time.data),
-            self.time_zone.data.strip(),
-            Periodicity(self.periodicity.data),
-            end,
-        )
+    def matching_words(self) -> list[str]:
+        """By which words whole groups of clients are chosen."""
+        words = map(texts.search_words, self.matching.data or [])
+        return list(filter(None, dict.fromkeys(words)))[:MOST_GROUPS]
 
     def chosen(self, owner: User) -> Audience | None:
         """The clients that the fields say; None: those that the mailing has."""
@@ -112,4 +131,10 @@ class MailingForm(Form):
             case "all":
                 return audiences.everyone()
             case _:
-                return audiences.chosen(owner, pasted=self.pasted.data or "", ticked=self.ticked.data or [])
+                return audiences.chosen(
+                    owner,
+                    pasted=self.pasted.data or "",
+                    ticked=self.ticked.data or [],
+                    matching=self.matching_words(),
+                    leave_out=self.leave_out.data,
+                )

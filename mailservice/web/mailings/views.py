@@ -1,38 +1,31 @@
-"""Mailings: list, page, form, pausing, deleting."""
+"""Mailings: list, page, form."""
 
 from __future__ import annotations
 
 from contextlib import suppress
 from itertools import islice
 
-from flask import Blueprint, flash, redirect, render_template, request, url_for
+from flask import flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from flask_login import current_user
 
 from mailservice import clock
 from mailservice.database import transaction
-from mailservice.errors import Refused
 from mailservice.models import Mailing
 from mailservice.queues import Job, enqueue
-from mailservice.services import audiences, mailings, messages, reports, schedule, texts, zones
+from mailservice.services import audiences, mailings, messages, reports, schedule, texts, watching, zones
 from mailservice.services.audiences import Audience
-from mailservice.services.counting import counts_of
-from mailservice.services.mailings import Phase
+from mailservice.services.mailings import Order, Phase
 from mailservice.web import filters, forms, paging
-from mailservice.web.mailings import made
-from mailservice.web.mailings import words as say
+from mailservice.web.mailings import fragments, made, servers
+from mailservice.web.mailings.acts import LIST
+from mailservice.web.mailings.blueprint import blueprint
 from mailservice.web.mailings.forms import MailingForm
 
-blueprint = Blueprint("mailings", __name__, url_prefix="/mailings")
 FIRINGS = 5
 ATTEMPTS = 5
 CLIENTS = 25
-
-
-@blueprint.app_context_processor
-def _words() -> dict[str, object]:
-    return {"say": say}
 
 
 @blueprint.get("")
@@ -41,9 +34,23 @@ def index() -> ResponseReturnValue:
     phase = None
     with suppress(ValueError):
         phase = Phase(request.args.get("state", ""))
-    page = mailings.search(current_user, words=words, phase=phase, **paging.asked())
+    order = Order.NEXT
+    with suppress(ValueError):
+        order = Order(request.args.get("sort", ""))
+    page = mailings.search(current_user, words=words, phase=phase, order=order, **paging.asked())
     phases = mailings.phases(current_user)
-    return render_template("mailings/index.html", page=page, words=words, phase=phase, phases=phases, Phase=Phase)
+    kept = {name: request.args[name] for name in LIST if name in request.args}
+    return render_template(
+        "mailings/index.html",
+        page=page,
+        words=words,
+        phase=phase,
+        phases=phases,
+        order=order,
+        kept=kept,
+        Phase=Phase,
+        sizes=paging.SIZES,
+    )
 
 
 @blueprint.route("/new", methods=["GET", "POST"])
@@ -53,18 +60,18 @@ def new() -> ResponseReturnValue:
     if not form.is_submitted():
         form.start_new(current_user, request.args.get("message", type=int))
     elif made_before := made.by(form.form_key.data):
-        return redirect(url_for(".show", mailing_id=made_before))
+        return redirect(url_for(".start", mailing_id=made_before))
+    elif "look" in request.form:
+        pass  # without a script: what stands in the form, and when it would go out
     elif _wants_to_find(form):
         form.collect_ticked(current_user)
     elif form.validate():
         with forms.errors_beside(form), transaction():
             audience = form.chosen(current_user) or Audience()
-            mailing = mailings.create(current_user, audience=audience, **_values(form))
+            mailing = mailings.create(current_user, audience=audience, draft=True, **_values(form))
         if not form.errors:
-            enqueue(Job.TICK)
             made.remember(form.form_key.data, mailing.id)
-            flash(_what_follows(mailing))
-            return redirect(url_for(".show", mailing_id=mailing.id))
+            return redirect(url_for(".start", mailing_id=mailing.id))
     return _form_page(form, None)
 
 
@@ -75,6 +82,8 @@ def edit(mailing_id: int) -> ResponseReturnValue:
     form.offer(current_user, mailing)
     if not form.is_submitted():
         form.start_edit(mailing)
+    elif "look" in request.form:
+        pass
     elif _wants_to_find(form):
         form.collect_ticked(current_user)
     elif form.validate():
@@ -82,9 +91,7 @@ def edit(mailing_id: int) -> ResponseReturnValue:
             mailing = mailings.own(current_user, mailing_id, lock=True)
             mailings.update(mailing, current_user, audience=form.chosen(current_user), **_values(form))
         if not form.errors:
-            enqueue(Job.TICK)
-            flash(_what_follows(mailing))
-            return redirect(url_for(".show", mailing_id=mailing_id))
+            return _after(mailing)
     return _form_page(form, mailing)
 
 
@@ -92,13 +99,13 @@ def edit(mailing_id: int) -> ResponseReturnValue:
 def show(mailing_id: int) -> ResponseReturnValue:
     mailing = mailings.own(current_user, mailing_id)
     words = texts.search_words(request.args.get("q"))
-    running = mailings.open_attempt(mailing)
+    watch = watching.one(mailing, servers=servers.names(), now=clock.now())
     return render_template(
         "mailings/show.html",
         mailing=mailing,
         phase=mailings.phase_of(mailing),
-        open_attempt=running,
-        open_counts=counts_of([running])[running.id] if running else None,
+        watch=watch,
+        latest=None if watch.is_live else fragments.latest(mailing),
         disabled_by=mailings.disabled_by(mailing),
         firings=list(islice(schedule.of(mailing).firings(after=clock.now()), FIRINGS)),
         attempts=reports.attempts(current_user, mailing_id=mailing_id, size=ATTEMPTS),
@@ -109,48 +116,13 @@ def show(mailing_id: int) -> ResponseReturnValue:
     )
 
 
-@blueprint.post("/<int:mailing_id>/delete")
-def delete(mailing_id: int) -> ResponseReturnValue:
-    try:
-        with transaction():
-            mailings.delete(mailings.own(current_user, mailing_id, lock=True))
-    except Refused as error:
-        flash(error.message, "error")
-        return redirect(url_for(".show", mailing_id=mailing_id))
-    flash(_("The mailing and its attempts are deleted."))
-    return redirect(url_for(".index"))
-
-
-@blueprint.post("/<int:mailing_id>/pause")
-def pause(mailing_id: int) -> ResponseReturnValue:
-    try:
-        with transaction():
-            mailing = mailings.pause(mailings.own(current_user, mailing_id, lock=True))
-        flash(_("“%(title)s” is paused.", title=mailing.title))
-    except Refused as error:
-        flash(error.message, "error")
-    return redirect(url_for(".show", mailing_id=mailing_id))
-
-
-@blueprint.post("/<int:mailing_id>/cancel")
-def cancel(mailing_id: int) -> ResponseReturnValue:
-    try:
-        with transaction():
-            mailing = mailings.cancel(mailings.own(current_user, mailing_id, lock=True))
-        enqueue(Job.TICK)
-        flash(_("The rest of “%(title)s” will not be sent.", title=mailing.title))
-    except Refused as error:
-        flash(error.message, "error")
-    return redirect(url_for(".show", mailing_id=mailing_id))
-
-
-@blueprint.post("/<int:mailing_id>/resume")
-def resume(mailing_id: int) -> ResponseReturnValue:
-    with transaction():
-        mailing = mailings.resume(mailings.own(current_user, mailing_id, lock=True))
+def _after(mailing: Mailing) -> ResponseReturnValue:
+    """A draft is started on the next page; anything else is on its way with what has been changed."""
+    if mailing.is_draft:
+        return redirect(url_for(".start", mailing_id=mailing.id))
     enqueue(Job.TICK)
-    flash(_("“%(title)s” goes on.", title=mailing.title))
-    return redirect(url_for(".show", mailing_id=mailing_id))
+    flash(_what_follows(mailing))
+    return redirect(url_for(".show", mailing_id=mailing.id))
 
 
 def _what_follows(mailing: Mailing) -> str:
@@ -158,7 +130,7 @@ def _what_follows(mailing: Mailing) -> str:
     if mailing.next_at is None or mailing.paused_at or mailing.disabled_at:
         return _("The mailing is saved.")
     if mailing.next_at <= clock.now():
-        return _("The mailing is saved and begins now.")
+        return _("The mailing is saved and begins in half a minute.")
     return _("The mailing is saved. It goes out next on %(moment)s.", moment=filters.moment_text(mailing.next_at))
 
 
@@ -173,7 +145,7 @@ def _values(form: MailingForm) -> dict:
 
 
 def _form_page(form: MailingForm, mailing: Mailing | None) -> ResponseReturnValue:
-    words = texts.search_words(form.find_words.data)
+    words = texts.search_words(form.find_words.data) if _wants_to_find(form) or form.ticked.data else ""
     return forms.page(
         "mailings/form.html",
         form,
@@ -181,8 +153,10 @@ def _form_page(form: MailingForm, mailing: Mailing | None) -> ResponseReturnValu
         open_attempt=mailing and mailings.open_attempt(mailing),
         total=audiences.size(current_user),
         now_chosen=audiences.count(mailing) if mailing else 0,
-        found=audiences.find(current_user, words) if _wants_to_find(form) or form.ticked.data else [],
-        most=audiences.MATCHES,
+        chosen_matching={words: audiences.count_matching(current_user, words) for words in form.matching_words()},
+        forecast=fragments.ahead(form, has_fired=bool(mailing and schedule.has_fired(mailing))),
+        plan=form.plan_or_none(),
         zones=zones.offered(),
         has_messages=bool(messages.choices(current_user)),
+        **fragments.found(words),
     )

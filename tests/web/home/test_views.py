@@ -2,6 +2,7 @@ from mailservice import clock
 from mailservice.database import transaction
 from mailservice.models import Attempt, AttemptStatus, Reason
 from tests import factories
+from tests.queries import counted
 
 
 def test_a_visitor_is_told_what_this_is_and_the_way_in(browser):
@@ -77,3 +78,58 @@ def test_trouble_says_why_and_the_servers_reply_only_where_that_is_why(browser):
     assert "the mail server refused one letter after another" in page
     assert "451 later" not in page
     assert "554 no more" in page
+
+
+def sent_attempt(owner, **values):
+    mailing = factories.mailing(owner, title="Digest")
+    values = {"status": AttemptStatus.DONE, "succeeded": True, "sent": 7, "due_at": clock.now()} | values
+    with transaction() as session:
+        session.add(Attempt(mailing_id=mailing.id, owner_id=owner.id, occurrence=0, **values))
+    return mailing
+
+
+def test_each_number_of_the_dashboard_opens_the_list_behind_it(browser):
+    owner = factories.user(time_zone="UTC")
+    factories.sign_in(browser, owner)
+    sent_attempt(owner)
+    page = browser.get("/").text
+    for address in ("/sent?period=today", "/sent?period=week", "/mailings?state=created"):
+        assert address in page
+    page = browser.get("/sent?period=week").text
+    assert "7 letters sent in 7 days" in page
+    assert "Digest" in page
+    assert browser.get("/sent?period=nonsense&page=-1").status_code == 200
+
+
+def test_what_runs_stands_on_the_dashboard_and_is_told_again_only_when_it_has_changed(browser):
+    owner = factories.user()
+    factories.sign_in(browser, owner)
+    sent_attempt(owner, status=AttemptStatus.SENDING, succeeded=None, sent=0)
+    assert 'data-live="/live"' in browser.get("/").text
+    first = browser.get("/live")
+    assert "Digest" in first.text
+    assert browser.get("/live", headers={"If-None-Match": first.headers["ETag"]}).status_code == 304
+    factories.sign_in(browser, factories.user())
+    assert "Digest" not in browser.get("/live").text
+
+
+def test_the_lists_cost_as_many_questions_however_long_they_are(browser):
+    owner = factories.user()
+    factories.sign_in(browser, owner)
+
+    def questions(path):
+        browser.get(path)  # what is the same for everybody is kept from now on
+        with counted() as statements:
+            assert browser.get(path).status_code == 200
+        return len(statements)
+
+    def more():
+        sent_attempt(owner)
+        sent_attempt(owner, status=AttemptStatus.SENDING, succeeded=None)
+
+    more()
+    pages = ("/", "/live", "/sent?period=month", "/mailings", "/mailings?state=created&sort=title")
+    few = [questions(path) for path in pages]
+    for _ in range(4):
+        more()
+    assert [questions(path) for path in pages] == few

@@ -1,0 +1,102 @@
+"""What sets a mailing going by its owner's hand: starting a draft, sending now; and half a minute to undo it.
+
+The half minute stands in the database (`not_before`): until it is over no planner begins an attempt, so undoing
+always finds that nothing has been sent.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from flask_babel import gettext as _
+
+from mailservice.errors import Invalid, Refused
+from mailservice.models import Mailing, User
+from mailservice.services import audiences, forecast, schedule
+
+UNDO = timedelta(seconds=30)
+
+
+def start(mailing: Mailing, now: datetime) -> Mailing:
+    """A draft is armed for its first firing. `mailing` is locked."""
+    if refusal := why_not_start(mailing, now):
+        raise Refused(refusal)
+    mailing.is_draft = False
+    schedule.arm(mailing, now)
+    _hold(mailing, now, was_draft=True)
+    return mailing
+
+
+def why_not_start(mailing: Mailing, now: datetime) -> str:
+    """Why this draft cannot be started, in words; empty when it can."""
+    if not mailing.is_draft:
+        return _("This mailing has been started already.")
+    if mailing.disabled_at:
+        return _("A manager has disabled this mailing.")
+    try:
+        forecast.check(schedule.of(mailing), now)
+    except Invalid as error:
+        return error.message
+    if not audiences.count(mailing):
+        return _("Nobody would get this mailing: choose at least one client.")
+    return ""
+
+
+def send_now(mailing: Mailing, owner: User, now: datetime) -> Mailing:
+    """One firing outside the schedule, or the only one of a `once` mailing earlier. `mailing` is locked."""
+    if refusal := why_not_now(mailing, owner, now):
+        raise Refused(refusal)
+    schedule.fire_now(mailing, now)
+    _hold(mailing, now, was_draft=False)
+    return mailing
+
+
+def why_not_now(mailing: Mailing, owner: User, now: datetime) -> str:
+    """Why this mailing cannot be sent now, in words; empty when it can."""
+    if mailing.is_draft:
+        return _("This mailing is a draft. Start it first.")
+    if mailing.disabled_at:
+        return _("A manager has disabled this mailing.")
+    if not owner.is_confirmed:
+        return _("Your address is not confirmed yet. Open the link in the letter that we sent you.")
+    if mailing.paused_at:
+        return _("This mailing is paused. Resume it first.")
+    if schedule.has_open_attempt(mailing):
+        return _("This mailing is being sent already. Wait until it is through, or stop it.")
+    if can_be_undone(mailing, now) or (mailing.next_at and mailing.next_at <= now):
+        return _("This mailing is about to begin by itself.")
+    end = schedule.of(mailing).end_at
+    if end and end <= now + UNDO:
+        return _("The end of this mailing has passed. Move it first.")
+    if not audiences.count(mailing):
+        return _("Nobody would get this mailing: choose at least one client.")
+    return ""
+
+
+def can_be_undone(mailing: Mailing, now: datetime) -> bool:
+    return mailing.not_before is not None and now < mailing.not_before
+
+
+def undo(mailing: Mailing, now: datetime) -> Mailing:
+    """As it was before the start, with nothing sent; Refused once the half minute is over. `mailing` is locked."""
+    if mailing.not_before is None or not can_be_undone(mailing, now):
+        raise Refused(_("It is too late to undo this: the half minute is over."))
+    if mailing.was_draft:
+        schedule.disarm(mailing)
+    else:
+        schedule.aim_again(mailing, mailing.not_before - UNDO)
+    mailing.not_before = None
+    return mailing
+
+
+def hold_if_due(mailing: Mailing, now: datetime) -> None:
+    """After a change of the schedule: what would begin at once can be undone, too, and is a draft then."""
+    is_due = mailing.next_at is not None and mailing.next_at <= now
+    if is_due:
+        _hold(mailing, now, was_draft=True)
+    elif not mailing.was_draft:
+        mailing.not_before = None  # a firing outside the schedule that has not begun is given up
+
+
+def _hold(mailing: Mailing, now: datetime, *, was_draft: bool) -> None:
+    mailing.not_before, mailing.was_draft = now + UNDO, was_draft

@@ -1,0 +1,81 @@
+"""Before it goes: what will be sent to whom, to be confirmed; and half a minute to undo it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from flask import current_app, flash, redirect, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+from flask_babel import gettext as _
+from flask_login import current_user
+
+from mailservice import clock
+from mailservice.database import transaction
+from mailservice.errors import Refused
+from mailservice.models import Mailing
+from mailservice.queues import Job, enqueue
+from mailservice.services import forecast, launching, mailings, outlook, schedule
+from mailservice.web.mailings import servers
+from mailservice.web.mailings.blueprint import blueprint
+
+TEST_SEND = "messages.test_send"
+
+
+@blueprint.route("/<int:mailing_id>/start", methods=["GET", "POST"])
+def start(mailing_id: int) -> ResponseReturnValue:
+    mailing = mailings.own(current_user, mailing_id)
+    if request.method == "POST":
+        return _go(mailing_id, lambda found: launching.start(found, clock.now()))
+    if not mailing.is_draft:
+        return redirect(url_for(".show", mailing_id=mailing_id))
+    return _confirmation(mailing, refusal=launching.why_not_start(mailing, clock.now()))
+
+
+@blueprint.route("/<int:mailing_id>/send-now", methods=["GET", "POST"])
+def send_now(mailing_id: int) -> ResponseReturnValue:
+    """For its owner alone: to everybody else there is no such mailing."""
+    mailing = mailings.own(current_user, mailing_id)
+    if request.method == "POST":
+        return _go(mailing_id, lambda found: launching.send_now(found, current_user, clock.now()))
+    return _confirmation(mailing, refusal=launching.why_not_now(mailing, current_user, clock.now()), at_once=True)
+
+
+@blueprint.post("/<int:mailing_id>/undo")
+def undo(mailing_id: int) -> ResponseReturnValue:
+    try:
+        with transaction():
+            mailing = launching.undo(mailings.own(current_user, mailing_id, lock=True), clock.now())
+        if mailing.is_draft:
+            flash(_("Undone: nothing was sent, and “%(title)s” is a draft again.", title=mailing.title))
+        else:
+            flash(_("Undone: nothing was sent, and “%(title)s” is as it was before.", title=mailing.title))
+    except Refused as error:
+        flash(error.message, "error")
+    return redirect(url_for(".show", mailing_id=mailing_id))
+
+
+def _go(mailing_id: int, act: Callable[[Mailing], object]) -> ResponseReturnValue:
+    try:
+        with transaction():
+            act(mailings.own(current_user, mailing_id, lock=True))
+        enqueue(Job.TICK)
+    except Refused as error:
+        flash(error.message, "error")
+    return redirect(url_for(".show", mailing_id=mailing_id))
+
+
+def _confirmation(mailing: Mailing, *, refusal: str, at_once: bool = False) -> ResponseReturnValue:
+    recipients = outlook.recipients(mailing)
+    return render_template(
+        "mailings/confirm.html",
+        mailing=mailing,
+        refusal=refusal,
+        at_once=at_once,
+        recipients=recipients,
+        sender=servers.sender(),
+        duration=outlook.duration(
+            current_user, recipients.number, per_second=servers.per_second(), per_hour=servers.per_hour()
+        ),
+        forecast=forecast.ahead(schedule.of(mailing), clock.now()),
+        test_send=TEST_SEND if TEST_SEND in current_app.view_functions else None,
+    )
