@@ -13,7 +13,7 @@ from sqlalchemy import delete as delete_rows
 from sqlalchemy.dialects import postgresql, sqlite
 
 from mailservice.database import db
-from mailservice.errors import Invalid, NotFound
+from mailservice.errors import Invalid
 from mailservice.models import (
     Client,
     Delivery,
@@ -62,17 +62,15 @@ def merge(owner: User, *, keep_id: int, ids: Collection[int]) -> Client:
 
     What stands on the stop list for one of them stands there for the one who is kept.
     """
-    wanted = sorted({*filter(possible, ids), keep_id})
+    wanted = sorted({*filter(possible, (*ids, keep_id))})
     if len(wanted) > MOST:
         raise Invalid(_("These are too many clients for one merge."))
     query = select(Client).where(Client.owner_id == owner.id, Client.id.in_(wanted)).order_by(Client.id)
     found = {client.id: client for client in db.session.scalars(query.with_for_update())}
-    if keep_id not in found:
-        raise NotFound(_("There is no such client."))
+    if keep_id not in found or not 1 < len(found) == len(wanted):
+        raise Invalid(_("Choose at least two clients who are still there, and who of them stays."))
     kept = found.pop(keep_id)
     others = list(found.values())
-    if not others or len(found) + 1 < len(wanted):
-        raise Invalid(_("Choose at least two clients who are still there."))
     _join_texts(kept, others)
     _join_suppressions(owner, kept, others)
     db.session.flush()
@@ -83,6 +81,13 @@ def merge(owner: User, *, keep_id: int, ids: Collection[int]) -> Client:
     db.session.execute(moved, execution_options={"synchronize_session": False})
     db.session.execute(delete_rows(Client).where(Client.id.in_(other_ids)))
     return kept
+
+
+def mailings_of(client_ids: Collection[int]) -> dict[int, int]:
+    """By client id, how many mailings have him on their list."""
+    column = mailing_clients.c.client_id
+    query = select(column, func.count()).where(column.in_(client_ids)).group_by(column)
+    return {row[0]: row[1] for row in db.session.execute(query)}
 
 
 def _join_texts(kept: Client, others: Sequence[Client]) -> None:

@@ -17,7 +17,7 @@ from mailservice.errors import Invalid, NotFound, Refused
 from mailservice.models import Client, Mailing, SavedFilter, Tag, User, mailing_filters
 from mailservice.sending import conditions
 from mailservice.sending.conditions import Conditions
-from mailservice.services import ids, texts
+from mailservice.services import addresses, ids, texts
 from mailservice.services.tags import folded, lock
 
 LONGEST_NAME = 100
@@ -70,10 +70,23 @@ def of_mailing(mailing: Mailing) -> list[SavedFilter]:
     return list(db.session.scalars(query))
 
 
-def mailing_choices(owner: User) -> list[tuple[int, str]]:
-    """(id, title) of the owner's latest mailings: what may have been received."""
-    query = select(Mailing.id, Mailing.title).where(Mailing.owner_id == owner.id)
-    return [(row[0], row[1]) for row in db.session.execute(query.order_by(Mailing.id.desc()).limit(OFFERED))]
+def mailing_choices(owner: User, *, also: Collection[int] = ()) -> list[tuple[int, str]]:
+    """(id, title) of the owner's latest mailings and of these: what may have been received."""
+    query = select(Mailing.id, Mailing.title).where(Mailing.owner_id == owner.id).order_by(Mailing.id.desc())
+    rows = [*db.session.execute(query.limit(OFFERED)), *db.session.execute(query.where(Mailing.id.in_(also)))]
+    return list({row[0]: (row[0], row[1]) for row in rows}.values())
+
+
+def domains(text: str, *, field: str) -> tuple[str, ...]:
+    """Domains as addresses are compared, out of “Example.org, @пример.рф”; Invalid beside `field`."""
+    names = texts.search_words(text.replace(",", " ").replace(";", " ")).split()
+    try:
+        parsed = [addresses.parse(f"a@{name.removeprefix('@')}").normalised for name in names]
+    except Invalid:
+        raise Invalid(_("This is not a domain. An example: example.org"), field=field) from None
+    if len(parsed) > conditions.MOST_DOMAINS:
+        raise Invalid(_("These are too many domains."), field=field)
+    return tuple(sorted({address.removeprefix("a@") for address in parsed}))
 
 
 def meant(owner: User, wanted: Conditions, *, between: tuple[int, int] | None = None) -> ColumnElement[bool]:

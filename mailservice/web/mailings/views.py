@@ -16,6 +16,7 @@ from mailservice.errors import Refused
 from mailservice.models import Mailing
 from mailservice.queues import Job, enqueue
 from mailservice.services import audiences, mailings, messages, reports, schedule, texts, zones
+from mailservice.services import filters as saved_filters
 from mailservice.services.audiences import Audience
 from mailservice.services.counting import counts_of
 from mailservice.services.mailings import Phase
@@ -103,6 +104,7 @@ def show(mailing_id: int) -> ResponseReturnValue:
         firings=list(islice(schedule.of(mailing).firings(after=clock.now()), FIRINGS)),
         attempts=reports.attempts(current_user, mailing_id=mailing_id, size=ATTEMPTS),
         audience=audiences.count(mailing),
+        filters=saved_filters.of_mailing(mailing),
         clients=audiences.members(mailing, words=words, **paging.asked() | {"size": CLIENTS}),
         words=words,
         now=clock.now,
@@ -169,7 +171,12 @@ def _wants_to_find(form: MailingForm) -> bool:
 
 
 def _values(form: MailingForm) -> dict:
-    return {"title": form.title.data, "message_id": form.message_id.data, "plan": form.plan()}
+    return {
+        "title": form.title.data,
+        "message_id": form.message_id.data,
+        "plan": form.plan(),
+        "filter_ids": form.filter_ids.data or [],
+    }
 
 
 def _form_page(form: MailingForm, mailing: Mailing | None) -> ResponseReturnValue:
@@ -180,7 +187,7 @@ def _form_page(form: MailingForm, mailing: Mailing | None) -> ResponseReturnValu
         mailing=mailing,
         open_attempt=mailing and mailings.open_attempt(mailing),
         total=audiences.size(current_user),
-        now_chosen=audiences.count(mailing) if mailing else 0,
+        now_chosen=audiences.count_listed(mailing) if mailing else 0,
         found=audiences.find(current_user, words) if _wants_to_find(form) or form.ticked.data else [],
         most=audiences.MATCHES,
         zones=zones.offered(),
