@@ -11,7 +11,19 @@ from datetime import UTC, datetime
 from typing import Annotated, Any
 
 from flask_sqlalchemy import SQLAlchemy
-from sqlalchemy import BigInteger, Connection, DateTime, Dialect, Engine, Enum, Integer, MetaData, event
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Connection,
+    DateTime,
+    Dialect,
+    Engine,
+    Enum,
+    Integer,
+    MetaData,
+    event,
+    or_,
+)
 from sqlalchemy.orm import DeclarativeBase, Session, mapped_column, registry
 from sqlalchemy.types import TypeDecorator
 
@@ -157,3 +169,14 @@ def engine_options(url: str) -> dict[str, Any]:
     if url.startswith("postgresql"):
         return {"pool_pre_ping": True, "pool_timeout": 10, "connect_args": POSTGRESQL_CONNECTION}
     return {"connect_args": {"timeout": SQLITE_BUSY_SECONDS}}
+
+
+def matches(words: str, *columns: Any) -> ColumnElement[bool]:
+    """True where one of `columns` contains `words`, whatever their case.
+
+    SQLite folds the case of Latin letters only, so the usual spellings of other alphabets are tried too.
+    """
+    spellings = {words}
+    if db.engine.dialect.name == "sqlite" and not words.isascii():
+        spellings = {words, words.lower(), words.upper(), words.capitalize(), words.title()}
+    return or_(*(c.icontains(s, autoescape=True) for c in columns for s in sorted(spellings)))

@@ -18,7 +18,19 @@ from werkzeug.test import TestResponse
 
 from mailservice import clock
 from mailservice.database import transaction
-from mailservice.models import Client, Mailing, Message, Periodicity, Post, User, UserSession, mailing_clients
+from mailservice.models import (
+    Client,
+    Mailing,
+    Message,
+    Periodicity,
+    Post,
+    SavedFilter,
+    Tag,
+    User,
+    UserSession,
+    client_tags,
+    mailing_clients,
+)
 
 PASSWORD = "a long enough password"
 HASHER = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)  # weak on purpose: tests guard nobody
@@ -90,6 +102,21 @@ def blog_post(author: User | None = None, **values: Any) -> Post:
     values.setdefault("body", "A letter **arrives** when the server says so.")
     values.setdefault("published_at", clock.now() - timedelta(days=1))
     return _add(Post(author_id=author.id if author else None, **values))
+
+
+def tag(owner: User, name: str, *clients: Client) -> Tag:
+    """A tag, and the clients who carry it."""
+    made = _add(Tag(owner_id=owner.id, name=name, name_folded=name.casefold()))
+    rows = [{"client_id": c.id, "tag_id": made.id, "owner_id": owner.id} for c in clients]
+    if rows:
+        with transaction() as session:
+            session.execute(insert(client_tags), rows)
+    return made
+
+
+def saved_filter(owner: User, name: str = "Regulars", **conditions: Any) -> SavedFilter:
+    """A saved filter; its conditions as JSON has them."""
+    return _add(SavedFilter(owner_id=owner.id, name=name, name_folded=name.casefold(), conditions=conditions))
 
 
 def _add(row: Any) -> Any:

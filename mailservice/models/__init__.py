@@ -10,8 +10,10 @@ from mailservice.models.mailing import Mailing, MailingStatus, Periodicity, mail
 from mailservice.models.message import Message
 from mailservice.models.post import OldSlug, Post
 from mailservice.models.result import Result, State
+from mailservice.models.saved_filter import SavedFilter, mailing_filters
 from mailservice.models.session import UserSession
 from mailservice.models.suppression import Suppression, SuppressionReason
+from mailservice.models.tag import Tag, client_tags
 from mailservice.models.throttle import Throttle
 from mailservice.models.user import Role, User
 
@@ -32,11 +34,15 @@ __all__ = [
     "Reason",
     "Result",
     "Role",
+    "SavedFilter",
     "State",
     "Suppression",
     "SuppressionReason",
+    "Tag",
     "Throttle",
     "User",
     "UserSession",
+    "client_tags",
     "mailing_clients",
+    "mailing_filters",
 ]

@@ -3,9 +3,9 @@
 import enum
 import secrets
 from datetime import datetime
-from typing import ClassVar
+from typing import Any, ClassVar
 
-from sqlalchemy import ForeignKey, Index, String, Text, UniqueConstraint, text
+from sqlalchemy import JSON, ForeignKey, Index, String, Text, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from mailservice import clock
@@ -85,6 +85,8 @@ class Attempt(Model):
     sender: Mapped[str | None] = mapped_column(String(500))
     subject: Mapped[str | None] = mapped_column(String(250))
     body: Mapped[str | None] = mapped_column(Text)
+    # Conditions of the mailing's saved filters as they were when the preparation began.
+    filters: Mapped[list[dict[str, Any]] | None] = mapped_column(JSON(none_as_null=True))
     prepared_to: Mapped[int] = mapped_column(BigId, default=0)  # the last client id copied into deliveries
     audience: Mapped[int] = mapped_column(default=0)
     sent: Mapped[int] = mapped_column(default=0)

@@ -18,6 +18,7 @@ class Client(Model):
         UniqueConstraint("owner_id", "email_normalised"),
         UniqueConstraint("id", "owner_id"),
         Index("ix_clients_owner_id_full_name", "owner_id", "full_name"),
+        Index("ix_clients_owner_id_id", "owner_id", "id"),  # an owner's clients slice by slice
         # Deliveries remember a client by id after it is gone: an id is never given twice.
         {"sqlite_autoincrement": True},
     )

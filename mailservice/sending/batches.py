@@ -23,9 +23,10 @@ from mailservice.models import (
     Result,
     State,
     Suppression,
-    mailing_clients,
 )
 from mailservice.models.batch import SIZE
+from mailservice.sending import audience as audiences
+from mailservice.sending.audience import Audience
 from mailservice.sending.letters import Recipient
 
 SLICE = 10 * SIZE  # deliveries prepared in one transaction
@@ -44,7 +45,10 @@ def prepare_slice(connection: Connection, attempt_id: int, *, sender: str, now: 
     One that another process is preparing at this moment counts as nothing left.
     """
     query = (
-        select(Attempt.status, Attempt.reason, Attempt.mailing_id, Attempt.prepared_to, Attempt.audience)
+        select(
+            *(Attempt.status, Attempt.reason, Attempt.mailing_id, Attempt.owner_id),
+            *(Attempt.prepared_to, Attempt.audience, Attempt.began_at, Attempt.filters),
+        )
         .where(Attempt.id == attempt_id, Attempt.status.in_([AttemptStatus.PLANNED, AttemptStatus.PREPARING]))
         .with_for_update(skip_locked=True)
     )
@@ -55,11 +59,14 @@ def prepare_slice(connection: Connection, attempt_id: int, *, sender: str, now: 
         _set(connection, attempt_id, status=AttemptStatus.SENDING)
         return False
     if attempt.status is AttemptStatus.PLANNED:
-        _freeze_content(connection, attempt_id, attempt.mailing_id, sender, now)
-    last = _last_of_slice(connection, attempt.mailing_id, attempt.prepared_to)
+        filters = _freeze_content(connection, attempt_id, attempt.mailing_id, sender, now)
+        chosen = audiences.read(attempt.mailing_id, attempt.owner_id, filters, now)
+    else:
+        chosen = audiences.read(attempt.mailing_id, attempt.owner_id, attempt.filters, attempt.began_at or now)
+    last = audiences.last_of_slice(connection, chosen, after=attempt.prepared_to, size=SLICE)
     audience = attempt.audience
     if last is not None:
-        audience += _copy_audience(connection, attempt_id, attempt.mailing_id, attempt.prepared_to, last)
+        audience += _copy_audience(connection, attempt_id, chosen, attempt.prepared_to, last)
         _set(connection, attempt_id, prepared_to=last, audience=audience, status=AttemptStatus.PREPARING)
         return True
     if audience:
@@ -73,39 +80,30 @@ def _set(connection: Connection, attempt_id: int, **values: Any) -> None:
     connection.execute(update(Attempt).where(Attempt.id == attempt_id).values(**values))
 
 
-def _freeze_content(connection: Connection, attempt_id: int, mailing_id: int, sender: str, now: datetime) -> None:
+def _freeze_content(
+    connection: Connection, attempt_id: int, mailing_id: int, sender: str, now: datetime
+) -> list[Any] | None:
+    """Text, sender and the conditions of the saved filters, which it returns; who meets them each slice asks."""
     query = select(Message.subject, Message.body).where(
         Message.id == select(Mailing.message_id).where(Mailing.id == mailing_id).scalar_subquery()
     )
     subject, body = connection.execute(query).one()
+    filters = list(connection.scalars(audiences.filters_of(mailing_id))) or None
     _set(
         connection,
         attempt_id,
         subject=subject,
         body=body,
         sender=sender,
+        filters=filters,
         began_at=now,
         deadline_at=now + PATIENCE,
     )
+    return filters
 
 
-def _last_of_slice(connection: Connection, mailing_id: int, after: int) -> int | None:
-    """The id of the last client of the next SLICE; None when there is none left."""
-    ids = (
-        select(mailing_clients.c.client_id.label("id"))
-        .where(mailing_clients.c.mailing_id == mailing_id, mailing_clients.c.client_id > after)
-        .order_by(mailing_clients.c.client_id)
-        .limit(SLICE)
-        .subquery()
-    )
-    return connection.scalar(select(func.max(ids.c.id)))
-
-
-def _copy_audience(connection: Connection, attempt_id: int, mailing_id: int, after: int, last: int) -> int:
-    """Copies the clients with these ids into new batches; returns how many.
-
-    The range bounds both tables: without statistics PostgreSQL would else read all clients for each slice.
-    """
+def _copy_audience(connection: Connection, attempt_id: int, chosen: Audience, after: int, last: int) -> int:
+    """Copies the clients of this slice into new batches; returns how many."""
     in_attempt = Batch.attempt_id == attempt_id
     first = connection.scalar(select(func.coalesce(func.max(Batch.number), 0)).where(in_attempt)) or 0
     numbers = range(first + 1, first + 1 + SLICE // SIZE)
@@ -113,27 +111,20 @@ def _copy_audience(connection: Connection, attempt_id: int, mailing_id: int, aft
         insert(Batch), [{"attempt_id": attempt_id, "number": n, "size": 0, "waiting": 0} for n in numbers]
     )
     position = func.row_number().over(order_by=Client.id) - 1
-    chosen = (
-        select(
-            literal(attempt_id),
-            literal(first + 1) + position // SIZE,
-            Client.id,
-            Client.email,
-            Client.email_normalised,
-            Client.full_name,
-            Client.comment,
-        )
-        .join(mailing_clients, mailing_clients.c.client_id == Client.id)
-        .where(
-            mailing_clients.c.mailing_id == mailing_id,
-            mailing_clients.c.client_id.between(after + 1, last),
-            Client.id.between(after + 1, last),
-        )
+    values = (
+        literal(attempt_id),
+        literal(first + 1) + position // SIZE,
+        Client.id,
+        Client.email,
+        Client.email_normalised,
+        Client.full_name,
+        Client.comment,
     )
+    rows = audiences.slice_of(chosen, *values, after=after, last=last)
     columns = ["attempt_id", "batch", "client_id", "email", "email_normalised", "full_name", "comment"]
     dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
     # A client deleted and made again while the audience is copied is not copied twice.
-    statement = dialect.insert(Delivery).from_select(columns, chosen).on_conflict_do_nothing()
+    statement = dialect.insert(Delivery).from_select(columns, rows).on_conflict_do_nothing()
     count = connection.execute(statement, execution_options={"preserve_rowcount": True}).rowcount
     _count(connection, attempt_id, first)
     return count

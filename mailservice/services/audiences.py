@@ -1,20 +1,22 @@
-"""Which clients a mailing goes to: all, or those pasted and ticked. Good at 100,000 clients."""
+"""Which clients a mailing goes to: by list (all, or those pasted and ticked) and by saved filters. Good at 100,000."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
 from flask_babel import gettext as _
 from flask_babel import ngettext
-from sqlalchemy import Select, func, insert, literal, select
+from sqlalchemy import ColumnElement, Select, func, insert, literal, select
 from sqlalchemy import delete as delete_rows
 
+from mailservice import clock
 from mailservice.database import db
 from mailservice.errors import Invalid
-from mailservice.models import Client, Mailing, User, mailing_clients
+from mailservice.models import Client, Mailing, SavedFilter, User, mailing_clients, mailing_filters
+from mailservice.sending import audience as sending_audience
 from mailservice.services import addresses, pages, texts
 from mailservice.services.ids import possible
 
@@ -100,27 +102,58 @@ def addresses_of(owner: User, ids: Iterable[int]) -> list[str]:
 
 
 def as_text(mailing: Mailing) -> str | None:
-    """The audience of a mailing as one address a line; None when it is too large for that."""
-    query = _clients_of(mailing, Client.email).limit(EDITABLE + 1)
+    """The list of a mailing as one address a line; None when it is too large for that."""
+    query = _listed(mailing, Client.email).limit(EDITABLE + 1)
     found = list(db.session.scalars(query))
     return None if len(found) > EDITABLE else "\n".join(found)
 
 
 def count(mailing: Mailing) -> int:
+    """How many would get it now, by list and by filters."""
+    query = _clients_of(mailing, Client.id).order_by(None).subquery()
+    return db.session.scalar(select(func.count()).select_from(query)) or 0
+
+
+def is_empty(mailing: Mailing) -> bool:
+    """Whether nobody could ever get it: there is no list, and no filter that may come to mean somebody."""
+    return not filter_ids_of(mailing) and not count_listed(mailing)
+
+
+def count_listed(mailing: Mailing) -> int:
     query = select(func.count()).where(mailing_clients.c.mailing_id == mailing.id)
     return db.session.scalar(query) or 0
 
 
 def members(mailing: Mailing, *, words: str = "", number: int = 1, size: int = 50) -> pages.Page:
-    """The clients of a mailing, by address."""
+    """Who would get the mailing now, by address."""
     query = _clients_of(mailing, Client)
     if words:
         query = query.where(pages.matches(words, Client.email, Client.full_name))
     return pages.fetch(query, number=number, size=size)
 
 
-def assign(mailing: Mailing, audience: Audience) -> None:
-    """Makes `audience` the clients of a mailing; Invalid beside “audience” when nobody is in it."""
+def assign(mailing: Mailing, audience: Audience | None, filter_ids: Collection[int] | None = None) -> None:
+    """Makes `audience` the list of a mailing and these its saved filters; None keeps what there is.
+
+    Invalid beside “audience” when it would go to nobody: a filter that means nobody now is somebody.
+    """
+    had_filters = bool(filter_ids_of(mailing))
+    if filter_ids is not None:
+        _assign_filters(mailing, set(filter_ids))
+    if audience is not None:
+        _assign_list(mailing, audience)
+    is_asked = audience is not None or (had_filters and not filter_ids and filter_ids is not None)
+    if is_asked and is_empty(mailing):
+        raise Invalid(_("Nobody would get this mailing: choose at least one client."), field="audience")
+
+
+def filter_ids_of(mailing: Mailing) -> list[int]:
+    """Ids of the saved filters that a mailing uses."""
+    query = select(mailing_filters.c.filter_id).where(mailing_filters.c.mailing_id == mailing.id)
+    return list(db.session.scalars(query.order_by(mailing_filters.c.filter_id)))
+
+
+def _assign_list(mailing: Mailing, audience: Audience) -> None:
     db.session.execute(delete_rows(mailing_clients).where(mailing_clients.c.mailing_id == mailing.id))
     columns = ["mailing_id", "client_id", "owner_id"]
     clients = select(literal(mailing.id), Client.id, Client.owner_id)
@@ -134,19 +167,43 @@ def assign(mailing: Mailing, audience: Audience) -> None:
         found = clients.where(_matches(words), Client.id.not_in(in_mailing))
         db.session.execute(insert(mailing_clients).from_select(columns, found))
     mailing.doubled, mailing.unknown = audience.doubled, audience.unknown
-    if not count(mailing):
-        raise Invalid(_("Nobody would get this mailing: choose at least one client."), field="audience")
+
+
+def _assign_filters(mailing: Mailing, filter_ids: set[int]) -> None:
+    """Invalid beside “filter_ids” when one is not the owner's."""
+    db.session.execute(delete_rows(mailing_filters).where(mailing_filters.c.mailing_id == mailing.id))
+    rows = select(literal(mailing.id), SavedFilter.id, SavedFilter.owner_id)
+    rows = rows.where(SavedFilter.owner_id == mailing.owner_id, SavedFilter.id.in_(_possible(filter_ids)))
+    rows = rows.with_for_update(key_share=True, read=True)
+    db.session.execute(insert(mailing_filters).from_select(["mailing_id", "filter_id", "owner_id"], rows))
+    if len(filter_ids_of(mailing)) < len(filter_ids):
+        message = _("One of the saved filters is no longer there. Look through them again.")
+        raise Invalid(message, field="filter_ids")
 
 
 def copy(source: Mailing, target: Mailing) -> None:
-    """The clients of one mailing become those of another that has none."""
-    chosen = select(literal(target.id), mailing_clients.c.client_id, mailing_clients.c.owner_id)
-    chosen = chosen.where(mailing_clients.c.mailing_id == source.id)
-    db.session.execute(insert(mailing_clients).from_select(["mailing_id", "client_id", "owner_id"], chosen))
+    """The list and the filters of one mailing become those of another that has none."""
+    for table, column in ((mailing_clients, "client_id"), (mailing_filters, "filter_id")):
+        chosen = select(literal(target.id), table.c[column], table.c.owner_id).where(table.c.mailing_id == source.id)
+        db.session.execute(insert(table).from_select(["mailing_id", column, "owner_id"], chosen))
     target.doubled, target.unknown = source.doubled, source.unknown
 
 
+def are_meant(mailing: Mailing) -> ColumnElement[bool]:
+    """The question to `Client` whether he would get it now."""
+    found = db.session.scalars(sending_audience.filters_of(mailing.id)).all()
+    now = sending_audience.read(mailing.id, mailing.owner_id, found, clock.now())
+    return sending_audience.members(now)
+
+
 def _clients_of(mailing: Mailing, what: Any) -> Select[Any]:
+    """Everybody who would get it now."""
+    if not filter_ids_of(mailing):
+        return _listed(mailing, what)
+    return select(what).where(are_meant(mailing)).order_by(Client.email_normalised)
+
+
+def _listed(mailing: Mailing, what: Any) -> Select[Any]:
     query = select(what).join(mailing_clients, mailing_clients.c.client_id == Client.id)
     return query.where(mailing_clients.c.mailing_id == mailing.id).order_by(Client.email_normalised)
 

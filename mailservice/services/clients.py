@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -12,9 +13,10 @@ from sqlalchemy.exc import IntegrityError
 
 from mailservice.database import db
 from mailservice.errors import Invalid, NotFound
-from mailservice.models import Attempt, Client, Delivery, Mailing, Reason, Result, User
-from mailservice.services import addresses, ids, texts
-from mailservice.services.pages import Page, fetch, matches
+from mailservice.models import Attempt, Client, Delivery, Mailing, Reason, Result, Suppression, User
+from mailservice.sending.conditions import Conditions
+from mailservice.services import addresses, filters, ids, tags, texts
+from mailservice.services.pages import Page, fetch
 
 LONGEST_NAME = 200
 LONGEST_COMMENT = 5000
@@ -47,22 +49,36 @@ def own(owner: User, client_id: int) -> Client:
     return found
 
 
-def search(owner: User, *, words: str, number: int, size: int) -> Page[Client]:
-    """Clients whose address, name or comment holds `words`, by name and address."""
-    query = select(Client).where(Client.owner_id == owner.id)
-    if words:
-        query = query.where(matches(words, Client.email, Client.full_name, Client.comment))
+def search(owner: User, *, wanted: Conditions, number: int, size: int) -> Page[Client]:
+    """Clients who meet the conditions, by name and address."""
+    query = select(Client).where(filters.meant(owner, wanted))
     return fetch(query.order_by(Client.full_name, Client.email_normalised), number=number, size=size)
 
 
-def create(owner: User, *, email: str, full_name: str, comment: str) -> Client:
-    """Invalid beside “email” when the owner has this address already, however it is spelt."""
-    return _keep(Client(owner_id=owner.id), email=email, full_name=full_name, comment=comment)
+def suppressed(owner: User, found: Collection[Client]) -> set[int]:
+    """Ids of those among these clients whom the owner may not mail."""
+    by_address = {client.email_normalised: client.id for client in found}
+    query = select(Suppression.email_normalised).where(Suppression.owner_id == owner.id)
+    rows = db.session.scalars(query.where(Suppression.email_normalised.in_(list(by_address))))
+    return {by_address[address] for address in rows}
 
 
-def change(client: Client, *, email: str, full_name: str, comment: str) -> Client:
-    """What was sent before keeps the address and the name with which it was sent."""
-    return _keep(client, email=email, full_name=full_name, comment=comment)
+def create(owner: User, *, email: str, full_name: str, comment: str, tagged: str = "") -> Client:
+    """Invalid beside “email” when the owner has this address already, however it is spelt.
+
+    `tagged` names the client's tags, with commas between; new ones are made.
+    """
+    client = _keep(Client(owner_id=owner.id), email=email, full_name=full_name, comment=comment)
+    tags.assign(owner, client, tagged)
+    return client
+
+
+def change(client: Client, *, email: str, full_name: str, comment: str, tagged: str | None = None) -> Client:
+    """What was sent before keeps the address and the name with which it was sent. `tagged` None keeps the tags."""
+    _keep(client, email=email, full_name=full_name, comment=comment)
+    if tagged is not None:
+        tags.assign(client.owner, client, tagged)
+    return client
 
 
 def delete(client: Client) -> str:

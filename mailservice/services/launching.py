@@ -37,7 +37,7 @@ def why_not_start(mailing: Mailing, now: datetime) -> str:
         forecast.check(schedule.of(mailing), now)
     except Invalid as error:
         return error.message
-    if not audiences.count(mailing):
+    if audiences.is_empty(mailing):
         return _("Nobody would get this mailing: choose at least one client.")
     return ""
 
@@ -68,7 +68,7 @@ def why_not_now(mailing: Mailing, owner: User, now: datetime) -> str:
     end = schedule.of(mailing).end_at
     if end and end <= now + UNDO:
         return _("The end of this mailing has passed. Move it first.")
-    if not audiences.count(mailing):
+    if audiences.is_empty(mailing):
         return _("Nobody would get this mailing: choose at least one client.")
     return ""
 

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 from flask_babel import gettext as _
-from sqlalchemy import ColumnElement, case, exists, func, or_, select
+from sqlalchemy import ColumnElement, Table, case, exists, func, or_, select
 from sqlalchemy import delete as delete_rows
 
 from mailservice import clock
 from mailservice.database import db
 from mailservice.errors import Invalid, NotFound, Refused
-from mailservice.models import Attempt, Mailing, MailingStatus, Message, Reason, User, mailing_clients
-from mailservice.services import audiences, forecast, ids, launching, messages, pages, schedule, texts
+from mailservice.models import Attempt, Mailing, MailingStatus, Message, Reason, User, mailing_clients, mailing_filters
+from mailservice.services import audiences, filters, forecast, ids, launching, messages, pages, schedule, texts
 from mailservice.services.audiences import Audience
 from mailservice.services.counting import Counts, counts_of
 from mailservice.services.schedule import Schedule
@@ -64,7 +64,8 @@ class Line:
     mailing: Mailing
     subject: str
     phase: Phase
-    clients: int
+    clients: int  # by list
+    filters: int  # saved filters that add to them
     last_attempt: Attempt | None
     counts: Counts | None
 
@@ -135,9 +136,19 @@ def phases(owner: User | None = None) -> dict[Phase, int]:
 
 
 def create(
-    owner: User, *, title: str, message_id: int, plan: Schedule, audience: Audience, draft: bool = False
+    owner: User,
+    *,
+    title: str,
+    message_id: int,
+    plan: Schedule,
+    audience: Audience,
+    filter_ids: Collection[int] = (),
+    draft: bool = False,
 ) -> Mailing:
-    """A mailing armed for its first firing, or a draft; Invalid names the field that is wrong."""
+    """A mailing armed for its first firing, or a draft; Invalid names the field that is wrong.
+
+    It goes to `audience` and to whom the saved filters `filter_ids` mean at each firing.
+    """
     now = clock.now()
     forecast.check(plan, now)
     values = _checked(owner, title, message_id) | _columns(plan)
@@ -150,7 +161,7 @@ def create(
         schedule.arm(mailing, now)
     db.session.add(mailing)
     db.session.flush()
-    audiences.assign(mailing, audience)
+    audiences.assign(mailing, audience, filter_ids)
     return mailing
 
 
@@ -165,9 +176,16 @@ def recent_twin(owner: User, values: dict[str, Any], now: datetime) -> Mailing |
 
 
 def update(
-    mailing: Mailing, owner: User, *, title: str, message_id: int, plan: Schedule, audience: Audience | None
+    mailing: Mailing,
+    owner: User,
+    *,
+    title: str,
+    message_id: int,
+    plan: Schedule,
+    audience: Audience | None,
+    filter_ids: Collection[int] | None = None,
 ) -> Mailing:
-    """`audience` None keeps the clients. An open attempt goes on with the text and clients it began with."""
+    """None keeps the clients, or the filters. An open attempt goes on with the text and clients it began with."""
     now = clock.now()
     before = schedule.of(mailing)
     if plan != before or mailing.is_draft:
@@ -180,8 +198,7 @@ def update(
         rearm(mailing, now)
         launching.hold_if_due(mailing, now)
     db.session.flush()
-    if audience is not None:
-        audiences.assign(mailing, audience)
+    audiences.assign(mailing, audience, filter_ids)
     return mailing
 
 
@@ -204,6 +221,7 @@ def delete(mailing: Mailing) -> None:
     """With all its attempts; Refused while one is open. `mailing` is locked (`own(…, lock=True)`)."""
     if open_attempt(mailing):
         raise Refused(_("This mailing is being sent. Wait until it is through or stop it, then delete it."))
+    filters.refuse_if_asked_about(mailing)
     db.session.execute(delete_rows(Mailing).where(Mailing.id == mailing.id))
 
 
@@ -265,7 +283,7 @@ def in_phase(phase: Phase) -> ColumnElement[bool]:
 
 def _lines(rows) -> list[Line]:
     ids = [mailing.id for mailing, _subject, _word in rows]
-    clients = _client_counts(ids)
+    clients, filtered = _numbers(mailing_clients, ids), _numbers(mailing_filters, ids)
     attempts = _last_attempts(ids)
     counts = counts_of(attempts.values())
     return [
@@ -274,6 +292,7 @@ def _lines(rows) -> list[Line]:
             subject,
             Phase(word),
             clients.get(mailing.id, 0),
+            filtered.get(mailing.id, 0),
             attempt := attempts.get(mailing.id),
             counts[attempt.id] if attempt else None,
         )
@@ -281,8 +300,8 @@ def _lines(rows) -> list[Line]:
     ]
 
 
-def _client_counts(mailing_ids: list[int]) -> dict[int, int]:
-    column = mailing_clients.c.mailing_id
+def _numbers(pairs: Table, mailing_ids: list[int]) -> dict[int, int]:
+    column = pairs.c.mailing_id
     query = select(column, func.count()).where(column.in_(mailing_ids)).group_by(column)
     return {row[0]: row[1] for row in db.session.execute(query)}
 

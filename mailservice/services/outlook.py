@@ -8,7 +8,7 @@ from datetime import timedelta
 from sqlalchemy import func, select
 
 from mailservice.database import db
-from mailservice.models import Attempt, AttemptStatus, Client, Mailing, Suppression, User, mailing_clients
+from mailservice.models import Attempt, AttemptStatus, Client, Mailing, Suppression, User
 from mailservice.services import audiences
 
 LATE = 5  # attempts whose speed counts
@@ -38,8 +38,7 @@ def recipients(mailing: Mailing) -> Recipients:
             Client,
             (Client.owner_id == Suppression.owner_id) & (Client.email_normalised == Suppression.email_normalised),
         )
-        .join(mailing_clients, mailing_clients.c.client_id == Client.id)
-        .where(Suppression.owner_id == mailing.owner_id, mailing_clients.c.mailing_id == mailing.id)
+        .where(Suppression.owner_id == mailing.owner_id, audiences.are_meant(mailing))
     )
     suppressed = db.session.scalar(query) or 0
     number = audiences.count(mailing) - suppressed

@@ -6,9 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from sqlalchemy import ColumnElement, Select, func, or_, select
+from sqlalchemy import Select, func, select
 
-from mailservice.database import db
+from mailservice.database import db, matches
+
+__all__ = ["Page", "fetch", "matches"]
 
 Row = TypeVar("Row")
 
@@ -44,14 +46,3 @@ def fetch(query: Select[Any], *, number: int, size: int, rows: bool = False) -> 
     number = min(max(1, number), max(1, -(-total // size)))
     found = db.session.execute(query.limit(size).offset((number - 1) * size))
     return Page(found.all() if rows else found.scalars().all(), number, size, total)
-
-
-def matches(words: str, *columns: Any) -> ColumnElement[bool]:
-    """True where one of `columns` contains `words`, whatever their case.
-
-    SQLite folds the case of Latin letters only, so the usual spellings of other alphabets are tried too.
-    """
-    spellings = {words}
-    if db.engine.dialect.name == "sqlite" and not words.isascii():
-        spellings = {words, words.lower(), words.upper(), words.capitalize(), words.title()}
-    return or_(*(c.icontains(s, autoescape=True) for c in columns for s in sorted(spellings)))

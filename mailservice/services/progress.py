@@ -8,8 +8,8 @@ from typing import NamedTuple
 from sqlalchemy import func, select
 
 from mailservice.database import db
-from mailservice.models import Attempt, AttemptStatus, Batch, Mailing, mailing_clients
-from mailservice.services import planning
+from mailservice.models import Attempt, AttemptStatus, Batch, Mailing
+from mailservice.services import audiences, planning
 
 
 class Progress(NamedTuple):
@@ -96,11 +96,5 @@ class Due(NamedTuple):
 def due(now: datetime, *, mailing_id: int | None = None) -> list[Due]:
     """What a tick at this moment would plan; nothing is changed."""
     ids = planning.due(now, mailing_id=mailing_id)
-    query = (
-        select(Mailing.id, Mailing.title, Mailing.next_at, func.count(mailing_clients.c.client_id))
-        .outerjoin(mailing_clients, mailing_clients.c.mailing_id == Mailing.id)
-        .where(Mailing.id.in_(ids))
-        .group_by(Mailing.id, Mailing.title, Mailing.next_at)
-        .order_by(Mailing.next_at)
-    )
-    return [Due(id_, title, at, clients) for id_, title, at, clients in db.session.execute(query) if at]
+    found = db.session.scalars(select(Mailing).where(Mailing.id.in_(ids)).order_by(Mailing.next_at))
+    return [Due(row.id, row.title, row.next_at, audiences.count(row)) for row in found if row.next_at]

@@ -8,6 +8,7 @@ from mailservice import clock
 from mailservice.database import db, transaction
 from mailservice.errors import Invalid, NotFound
 from mailservice.models import Attempt, Batch, Client, Delivery, Result, State, User, mailing_clients
+from mailservice.sending.conditions import Conditions
 from mailservice.services import clients
 from tests import factories
 
@@ -92,7 +93,7 @@ def test_the_list_is_the_owners_and_can_be_searched(app):
     factories.client(factories.user(), full_name="Анна")
 
     def found(words):
-        return [c.id for c in clients.search(owner, words=words, number=1, size=50).items]
+        return [c.id for c in clients.search(owner, wanted=Conditions(words=words), number=1, size=50).items]
 
     assert found("") == [anna.id, boris.id]
     assert found("анна") == [anna.id]

@@ -25,9 +25,11 @@ from mailservice.models import (
     Post,
     Result,
     Role,
+    SavedFilter,
     State,
     Suppression,
     SuppressionReason,
+    Tag,
     User,
     UserSession,
 )
@@ -88,6 +90,8 @@ class Things:
     post_id: int
     event_id: int
     session_id: int
+    tag_id: int
+    filter_id: int
 
     slug: str
 
@@ -177,6 +181,8 @@ def _others(owner: User) -> list[Any]:
         Post(author_id=owner.id, title="News", slug=f"news-{number}", body="Good day", published_at=now),
         Event(actor_id=owner.id, action="signed_in", subject_type="user", subject_id=owner.id, address="192.0.2.1"),
         UserSession(user_id=owner.id, user_key=owner.session_key, expires_at=now + timedelta(days=1)),
+        Tag(owner_id=owner.id, name=f"VIP {number}", name_folded=f"vip {number}"),
+        SavedFilter(owner_id=owner.id, name=f"Regulars {number}", name_folded=f"regulars {number}", conditions={}),
     ]
 
 

@@ -4,4 +4,4 @@ from flask import Blueprint
 
 blueprint = Blueprint("clients", __name__, url_prefix="/clients")
 
-from mailservice.web.clients import views  # noqa: E402, F401
+from mailservice.web.clients import bulk, duplicates, saved, tags, views  # noqa: E402, F401

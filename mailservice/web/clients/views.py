@@ -2,23 +2,39 @@
 
 from __future__ import annotations
 
+import json
+
 from flask import flash, redirect, render_template, request, url_for
 from flask_babel import gettext as _
 from flask_login import current_user
 
 from mailservice.database import transaction
-from mailservice.services import clients, texts
+from mailservice.sending import conditions
+from mailservice.services import clients, filters, tags
 from mailservice.web import paging
-from mailservice.web.clients import blueprint
-from mailservice.web.clients.forms import ClientForm
+from mailservice.web.clients import blueprint, words
+from mailservice.web.clients.forms import ClientForm, ConditionsForm
 from mailservice.web.forms import errors_beside, page
 
 
 @blueprint.get("")
 def index():
-    words = texts.search_words(request.args.get("q"))
-    found = clients.search(current_user, words=words, **paging.asked())
-    return render_template("clients/index.html", page=found, words=words)
+    form = ConditionsForm(request.args)
+    form.offer(current_user)
+    wanted = form.read(current_user)
+    found = None if wanted is None else clients.search(current_user, wanted=wanted, **paging.asked())
+    shown = found.items if found else []
+    return render_template(
+        "clients/index.html",
+        form=form,
+        page=found,
+        parts=words.parts(current_user, wanted) if wanted else [],
+        wanted=json.dumps(conditions.as_json(wanted)) if wanted else "",
+        tags=tags.of_clients([client.id for client in shown]),
+        suppressed=clients.suppressed(current_user, shown),
+        saved=filters.choices(current_user),
+        known_tags=tags.names(current_user),
+    )
 
 
 @blueprint.route("/new", methods=["GET", "POST"])
@@ -30,7 +46,7 @@ def new():
         if not form.errors:
             flash(_("%(email)s is among your clients now.", email=client.email))
             return redirect(url_for(".index"))
-    return page("clients/edit.html", form, client=None)
+    return page("clients/edit.html", form, client=None, known_tags=tags.names(current_user))
 
 
 @blueprint.get("/<int:client_id>")
@@ -42,14 +58,15 @@ def show(client_id: int):
 @blueprint.route("/<int:client_id>/edit", methods=["GET", "POST"])
 def edit(client_id: int):
     client = clients.own(current_user, client_id)
-    form = ClientForm(obj=client)
+    form = ClientForm(obj=client, tagged=", ".join(tags.of_clients([client_id]).get(client_id, [])))
     if form.validate_on_submit():
         with errors_beside(form), transaction():
             clients.change(clients.own(current_user, client_id), **_values(form))
         if not form.errors:
             flash(_("The changes are saved."))
             return redirect(url_for(".show", client_id=client_id))
-    return page("clients/edit.html", form, client=clients.own(current_user, client_id))
+    client = clients.own(current_user, client_id)
+    return page("clients/edit.html", form, client=client, known_tags=tags.names(current_user))
 
 
 @blueprint.post("/<int:client_id>/delete")
@@ -65,4 +82,5 @@ def _values(form: ClientForm) -> dict[str, str]:
         "email": form.email.data or "",
         "full_name": form.full_name.data or "",
         "comment": form.comment.data or "",
+        "tagged": form.tagged.data or "",
     }

@@ -15,13 +15,13 @@ from mailservice.database import transaction
 from mailservice.errors import Refused
 from mailservice.models import Mailing
 from mailservice.queues import Job, enqueue
-from mailservice.services import bulk, mailings
-from mailservice.services.bulk import Done
+from mailservice.services import mailings, many_mailings
+from mailservice.services.many_mailings import Done
 from mailservice.web.mailings.blueprint import blueprint
 
 LIST = ("q", "state", "sort", "size", "page")  # what says which part of the list somebody came from
 NAMED = 3  # mailings that a message names
-ACTS = {"pause": bulk.pause, "resume": bulk.resume, "delete": bulk.delete}
+ACTS = {"pause": many_mailings.pause, "resume": many_mailings.resume, "delete": many_mailings.delete}
 
 
 @blueprint.post("/<int:mailing_id>/delete")
@@ -85,7 +85,7 @@ def many() -> ResponseReturnValue:
     if not ids or act not in ACTS:
         flash(_("Tick the mailings first."), "warning")
     elif act == "delete" and "confirmed" not in request.form:
-        return render_template("mailings/delete.html", chosen=bulk.chosen(current_user, ids), kept=kept)
+        return render_template("mailings/delete.html", chosen=many_mailings.chosen(current_user, ids), kept=kept)
     else:
         with transaction():
             done = ACTS[act](current_user, ids)

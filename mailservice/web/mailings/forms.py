@@ -21,7 +21,7 @@ from wtforms import (
 from wtforms.validators import DataRequired, InputRequired, Optional, ValidationError
 
 from mailservice.models import Mailing, Periodicity, User
-from mailservice.services import audiences, messages, texts
+from mailservice.services import audiences, filters, messages, texts
 from mailservice.services.audiences import Audience
 from mailservice.services.schedule import Schedule
 from mailservice.web.forms import Form
@@ -31,7 +31,7 @@ from mailservice.web.mailings.words import PERIODICITIES
 REQUIRED = DataRequired(_l("This cannot be empty."))
 TIMES = ["%H:%M", "%H:%M:%S"]
 LAST_MINUTE = time(23, 59)  # an end without a time is the end of its day
-KEEP, ALL, CHOSEN = "keep", "all", "chosen"
+KEEP, ALL, CHOSEN, FILTERED = "keep", "all", "chosen", "filtered"
 NO_MESSAGE = 0
 MOST_GROUPS = 20  # of clients that match some words
 
@@ -68,6 +68,7 @@ class MailingForm(When):
     title = StringField(_l("Title"), validators=[REQUIRED], description=_l("For yourself; clients do not see it."))
     message_id = SelectField(_l("Message"), coerce=int)
     audience = RadioField(_l("Clients"))
+    filter_ids = SelectMultipleField(_l("Clients by saved filter"), coerce=int, validate_choice=False)
     pasted = TextAreaField(_l("Addresses, one a line"))
     find_words = StringField(_l("Find clients by address or name"))
     form_key = HiddenField()
@@ -83,6 +84,10 @@ class MailingForm(When):
         if field.data and not self.end_date.data and not self.end_date.errors:
             raise ValidationError(_("Enter the date too."))
 
+    def validate_filter_ids(self, field: Field) -> None:
+        if field.data and self.audience.data == ALL:
+            raise ValidationError(_("“All my clients” goes to everybody. Choose “Only by saved filters” instead."))
+
     def offer(self, owner: User, mailing: Mailing | None = None) -> None:
         """Fills the choices with what the owner has."""
         self.message_id.choices = messages.choices(owner)
@@ -91,6 +96,9 @@ class MailingForm(When):
         self.audience.choices = [(ALL, _("All my clients")), (CHOSEN, _("Chosen ones"))]
         if mailing is not None:
             self.audience.choices.insert(0, (KEEP, _("Leave as they are")))
+        self.filter_ids.choices = filters.choices(owner)
+        if self.filter_ids.choices:
+            self.audience.choices.append((FILTERED, _("Only by saved filters")))
 
     def start_new(self, owner: User, message_id: int | None) -> None:
         """What stands in the form of a new mailing."""
@@ -107,6 +115,9 @@ class MailingForm(When):
         self.periodicity.data = mailing.periodicity.value
         text = audiences.as_text(mailing)
         self.audience.data, self.pasted.data = (KEEP, "") if text is None else (CHOSEN, text)
+        self.filter_ids.data = audiences.filter_ids_of(mailing)
+        if text == "" and self.filter_ids.data:
+            self.audience.data = FILTERED
 
     def collect_ticked(self, owner: User) -> None:
         """Moves what is ticked into the text, so that another search does not lose it."""
@@ -130,6 +141,8 @@ class MailingForm(When):
                 return None
             case "all":
                 return audiences.everyone()
+            case "filtered":
+                return Audience()
             case _:
                 return audiences.chosen(
                     owner,

@@ -15,6 +15,7 @@ from mailservice.database import transaction
 from mailservice.models import Mailing
 from mailservice.queues import Job, enqueue
 from mailservice.services import audiences, mailings, messages, reports, schedule, texts, watching, zones
+from mailservice.services import filters as saved_filters
 from mailservice.services.audiences import Audience
 from mailservice.services.mailings import Order, Phase
 from mailservice.web import filters, forms, paging
@@ -110,6 +111,7 @@ def show(mailing_id: int) -> ResponseReturnValue:
         firings=list(islice(schedule.of(mailing).firings(after=clock.now()), FIRINGS)),
         attempts=reports.attempts(current_user, mailing_id=mailing_id, size=ATTEMPTS),
         audience=audiences.count(mailing),
+        filters=saved_filters.of_mailing(mailing),
         clients=audiences.members(mailing, words=words, **paging.asked() | {"size": CLIENTS}),
         words=words,
         now=clock.now,
@@ -141,7 +143,12 @@ def _wants_to_find(form: MailingForm) -> bool:
 
 
 def _values(form: MailingForm) -> dict:
-    return {"title": form.title.data, "message_id": form.message_id.data, "plan": form.plan()}
+    return {
+        "title": form.title.data,
+        "message_id": form.message_id.data,
+        "plan": form.plan(),
+        "filter_ids": form.filter_ids.data or [],
+    }
 
 
 def _form_page(form: MailingForm, mailing: Mailing | None) -> ResponseReturnValue:
@@ -152,7 +159,7 @@ def _form_page(form: MailingForm, mailing: Mailing | None) -> ResponseReturnValu
         mailing=mailing,
         open_attempt=mailing and mailings.open_attempt(mailing),
         total=audiences.size(current_user),
-        now_chosen=audiences.count(mailing) if mailing else 0,
+        now_chosen=audiences.count_listed(mailing) if mailing else 0,
         chosen_matching={words: audiences.count_matching(current_user, words) for words in form.matching_words()},
         forecast=fragments.ahead(form, has_fired=bool(mailing and schedule.has_fired(mailing))),
         plan=form.plan_or_none(),
