@@ -3,7 +3,8 @@
 from mailservice.models.attempt import Attempt, AttemptStatus, Reason
 from mailservice.models.batch import Batch
 from mailservice.models.breaker import Breaker
-from mailservice.models.client import Client
+from mailservice.models.client import Client, ClientSource
+from mailservice.models.consent import Consent, Turn
 from mailservice.models.delivery import Delivery
 from mailservice.models.event import Event
 from mailservice.models.mailing import Mailing, MailingStatus, Periodicity, mailing_clients
@@ -11,7 +12,8 @@ from mailservice.models.message import Message
 from mailservice.models.post import OldSlug, Post
 from mailservice.models.result import Result, State
 from mailservice.models.session import UserSession
-from mailservice.models.suppression import Suppression, SuppressionReason
+from mailservice.models.signup import SignUp, SignUpForm
+from mailservice.models.suppression import LeavingReason, Suppression, SuppressionReason
 from mailservice.models.throttle import Throttle
 from mailservice.models.user import Role, User
 
@@ -21,8 +23,11 @@ __all__ = [
     "Batch",
     "Breaker",
     "Client",
+    "ClientSource",
+    "Consent",
     "Delivery",
     "Event",
+    "LeavingReason",
     "Mailing",
     "MailingStatus",
     "Message",
@@ -32,10 +37,13 @@ __all__ = [
     "Reason",
     "Result",
     "Role",
+    "SignUp",
+    "SignUpForm",
     "State",
     "Suppression",
     "SuppressionReason",
     "Throttle",
+    "Turn",
     "User",
     "UserSession",
     "mailing_clients",

@@ -69,6 +69,7 @@ CYCLES = {
     frozenset({"mailservice.web.auth", "mailservice.web.auth.letters", "mailservice.web.auth.views"}): BLUEPRINT,
     frozenset({"mailservice.web.clients", "mailservice.web.clients.views"}): BLUEPRINT,
     frozenset({"mailservice.web.home", "mailservice.web.home.views"}): BLUEPRINT,
+    frozenset({"mailservice.web.suppressions", "mailservice.web.suppressions.views"}): BLUEPRINT,
 }
 
 # Files longer than LONGEST lines that were asked why.

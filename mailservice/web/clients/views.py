@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from flask import flash, redirect, render_template, request, url_for
 from flask_babel import gettext as _
 from flask_login import current_user
 
 from mailservice.database import transaction
-from mailservice.services import clients, texts
+from mailservice.services import clients, consents, texts, timeline, unsubscribing
 from mailservice.web import paging
 from mailservice.web.clients import blueprint
 from mailservice.web.clients.forms import ClientForm
 from mailservice.web.forms import errors_beside, page
+from mailservice.web.suppressions import words
 
 
 @blueprint.get("")
@@ -36,7 +39,10 @@ def new():
 @blueprint.get("/<int:client_id>")
 def show(client_id: int):
     client = clients.own(current_user, client_id)
-    return render_template("clients/show.html", client=client, history=clients.history(client))
+    standing = unsubscribing.standing(client.owner_id, email_normalised=client.email_normalised)
+    found = timeline.of(client, **paging.asked())
+    proof = consents.proof(client.owner_id, client.email_normalised)
+    return render_template("clients/show.html", client=client, standing=standing, page=found, proof=proof, w=words)
 
 
 @blueprint.route("/<int:client_id>/edit", methods=["GET", "POST"])
@@ -60,7 +66,7 @@ def delete(client_id: int):
     return redirect(url_for(".index"))
 
 
-def _values(form: ClientForm) -> dict[str, str]:
+def _values(form: ClientForm) -> dict[str, Any]:
     return {
         "email": form.email.data or "",
         "full_name": form.full_name.data or "",

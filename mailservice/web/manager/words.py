@@ -36,6 +36,9 @@ ACTIONS: dict[str, Any] = {
     Action.MAILING_DISABLED: _l("disabled a mailing"),
     Action.MAILING_ENABLED: _l("enabled a mailing"),
     Action.EXPORTED: _l("exported a list"),
+    Action.SUPPRESSED: _l("put addresses on the stop list"),
+    Action.SUPPRESSION_LIFTED: _l("took an address off the stop list"),
+    Action.SIGN_UP_FORM_CHANGED: _l("changed the sign-up form"),
     Action.DEMO_LOADED: _l("loaded the demonstration"),
     Action.DEMO_HELD: _l("paused the demonstration"),
 }
@@ -50,6 +53,7 @@ DETAILS: dict[str, Any] = {
     "to": _l("to"),
     "by": _l("by"),
     "mailings": _l("mailings"),
+    "was": _l("reason"),
 }
 SUBJECTS = {"user": _l("user %(number)s"), "mailing": _l("mailing %(number)s")}
 PAGES = {"user": "users", "mailing": "mailings"}  # the lists in which the subjects of events stand
@@ -119,6 +123,8 @@ def details(detail: dict[str, Any]) -> str:
 def _value(key: str, value: Any) -> Any:
     if key in ("role", "before", "after") and value in set(Role):
         return ROLES[Role(value)]
+    if key == "was" and value in set(SuppressionReason):
+        return SUPPRESSIONS[SuppressionReason(value)]
     if key == "by" and value == "letter":
         return _("the link in a letter")
     return len(value) if isinstance(value, list) else value
