@@ -50,9 +50,12 @@ TURN_COLOURS = {
 }
 
 
-def leaving(value: str | None) -> str:
-    """Why somebody left, as he chose from the list; empty where he chose nothing."""
-    return str(LEAVING[LeavingReason(value)]) if value in set(LeavingReason) else ""
+def why_left(leaving: str | None, said: str | None) -> str:
+    """What somebody chose from the list, and his own words; empty where he gave neither."""
+    reason = str(LEAVING[LeavingReason(leaving)]) if leaving in set(LeavingReason) else ""
+    if not said:
+        return reason
+    return _("%(reason)s: “%(words)s”", reason=reason, words=said) if reason else _("“%(words)s”", words=said)
 
 
 def moment(text: str) -> datetime:
