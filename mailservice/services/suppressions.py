@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from flask_babel import gettext as _
 from flask_babel import ngettext
-from sqlalchemy import and_, select
+from sqlalchemy import select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from mailservice import clock
@@ -28,7 +28,6 @@ ORDERS = {
     "newest": (Suppression.created_at.desc(), Suppression.id.desc()),
     "oldest": (Suppression.created_at, Suppression.id),
     "address": (Suppression.email_normalised,),
-    "reason": (Suppression.reason, Suppression.created_at.desc(), Suppression.id.desc()),
 }
 
 
@@ -54,13 +53,22 @@ def search(
     owner: User, *, words: str, reason: SuppressionReason | None, order: str, number: int, size: int
 ) -> Page[tuple[Suppression, int | None]]:
     """Entries whose address or words hold `words`, each with the id of the owner's client of that address."""
-    client = and_(Client.owner_id == Suppression.owner_id, Client.email_normalised == Suppression.email_normalised)
-    query: Any = select(Suppression, Client.id).outerjoin(Client, client).where(Suppression.owner_id == owner.id)
+    query = select(Suppression).where(Suppression.owner_id == owner.id)
     if words:
         query = query.where(matches(words, Suppression.email_normalised, Suppression.detail, Suppression.said))
     if reason:
         query = query.where(Suppression.reason == reason)
-    return fetch(query.order_by(*ORDERS.get(order, ORDERS["newest"])), number=number, size=size, rows=True)
+    found = fetch(query.order_by(*ORDERS.get(order, ORDERS["newest"])), number=number, size=size)
+    clients = _clients(owner, [row.email_normalised for row in found.items])
+    items = [(row, clients.get(row.email_normalised)) for row in found.items]
+    return Page(items, found.number, found.size, found.total)
+
+
+def _clients(owner: User, emails: Sequence[str]) -> dict[str, int]:
+    """Ids by address: asked for one page, since to count the whole list with its clients would take long."""
+    query = select(Client.email_normalised, Client.id)
+    rows = db.session.execute(query.where(Client.owner_id == owner.id, Client.email_normalised.in_(emails)))
+    return {row.email_normalised: row.id for row in rows}
 
 
 def add(owner: User, *, pasted: str, note: str, address: str | None = None) -> Added:

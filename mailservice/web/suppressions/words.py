@@ -27,7 +27,6 @@ ORDERS: dict[str, Any] = {
     "newest": _l("newest first"),
     "oldest": _l("oldest first"),
     "address": _l("by address"),
-    "reason": _l("by reason"),
 }
 TURNS: dict[Turn, Any] = {
     Turn.CONFIRMED: _l("Signed up by the form and confirmed it by letter"),
