@@ -4,7 +4,7 @@ import enum
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON, ForeignKey, Index, String
+from sqlalchemy import JSON, ForeignKey, Index, String, event
 from sqlalchemy.orm import Mapped, mapped_column
 
 from mailservice import clock
@@ -39,3 +39,9 @@ class Consent(Model):
     at: Mapped[datetime] = mapped_column(default=clock.now)
     address: Mapped[str | None] = mapped_column(String(64))
     detail: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
+
+
+@event.listens_for(Consent, "before_update")
+@event.listens_for(Consent, "before_delete")
+def _refuse(*_: object) -> None:
+    raise RuntimeError("a consent is appended, never changed")

@@ -113,7 +113,7 @@ def confirm(text: str, *, secret: str, address: str | None, browser: str) -> Tur
     What else stands on the stop list only the owner lifts: he sees that the person asked.
     """
     owner = consents.lock(asked(text, secret=secret).owner_id)
-    db.session.expire_all()
+    db.session.expire_all()  # another click may have been quicker
     row = asked(text, secret=secret)
     if owner is None:
         raise Refused(_("This link has been used already or is no longer valid."))

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 from typing import NamedTuple
 
 from flask_babel import gettext as _
 from flask_babel import ngettext
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from mailservice import clock
 from mailservice.database import db
 from mailservice.errors import Invalid, NotFound, Refused
-from mailservice.models import Client, Suppression, SuppressionReason, Turn, User
+from mailservice.models import Client, Consent, Suppression, SuppressionReason, Turn, User
 from mailservice.services import addresses, audit, consents, ids, texts
 from mailservice.services.audit import Action
 from mailservice.services.pages import Page, fetch, matches
@@ -29,6 +30,14 @@ ORDERS = {
     "oldest": (Suppression.created_at, Suppression.id),
     "address": (Suppression.email_normalised,),
 }
+
+
+class Entry(NamedTuple):
+    """`client_id` of the owner's client with this address; `asked_at`: when the person asked to be let back."""
+
+    row: Suppression
+    client_id: int | None
+    asked_at: datetime | None
 
 
 class Added(NamedTuple):
@@ -51,17 +60,18 @@ def own(owner: User, suppression_id: int) -> Suppression:
 
 def search(
     owner: User, *, words: str, reason: SuppressionReason | None, order: str, number: int, size: int
-) -> Page[tuple[Suppression, int | None]]:
-    """Entries whose address or words hold `words`, each with the id of the owner's client of that address."""
+) -> Page[Entry]:
+    """Entries whose address or words hold `words`."""
     query = select(Suppression).where(Suppression.owner_id == owner.id)
     if words:
         query = query.where(matches(words, Suppression.email_normalised, Suppression.detail, Suppression.said))
     if reason:
         query = query.where(Suppression.reason == reason)
     found = fetch(query.order_by(*ORDERS.get(order, ORDERS["newest"])), number=number, size=size)
-    clients = _clients(owner, [row.email_normalised for row in found.items])
-    items = [(row, clients.get(row.email_normalised)) for row in found.items]
-    return Page(items, found.number, found.size, found.total)
+    emails = [row.email_normalised for row in found.items]
+    clients, asked = _clients(owner, emails), _asked(owner, emails)
+    entries = [Entry(row, clients.get(row.email_normalised), _since(row, asked)) for row in found.items]
+    return Page(entries, found.number, found.size, found.total)
 
 
 def _clients(owner: User, emails: Sequence[str]) -> dict[str, int]:
@@ -69,6 +79,19 @@ def _clients(owner: User, emails: Sequence[str]) -> dict[str, int]:
     query = select(Client.email_normalised, Client.id)
     rows = db.session.execute(query.where(Client.owner_id == owner.id, Client.email_normalised.in_(emails)))
     return {row.email_normalised: row.id for row in rows}
+
+
+def _asked(owner: User, emails: Sequence[str]) -> dict[str, datetime]:
+    """When people last signed up by the form although they are on the list."""
+    query = select(Consent.email_normalised, func.max(Consent.at).label("at")).where(
+        Consent.owner_id == owner.id, Consent.email_normalised.in_(emails), Consent.turn == Turn.ASKED_BACK
+    )
+    return {row.email_normalised: row.at for row in db.session.execute(query.group_by(Consent.email_normalised))}
+
+
+def _since(row: Suppression, asked: dict[str, datetime]) -> datetime | None:
+    at = asked.get(row.email_normalised)
+    return at if at and at > row.created_at else None
 
 
 def add(owner: User, *, pasted: str, note: str, address: str | None = None) -> Added:
@@ -95,13 +118,13 @@ def may_lift(row: Suppression) -> bool:
     """Who unsubscribed comes back by himself alone; who complained, after he has asked for it by the form."""
     if row.reason is SuppressionReason.UNSUBSCRIBED:
         return False
-    return row.reason is not SuppressionReason.COMPLAINT or asked_back(row)
+    return row.reason is not SuppressionReason.COMPLAINT or asked_back_at(row) is not None
 
 
-def asked_back(row: Suppression) -> bool:
-    """Whether the person has signed up by the form since then, and confirmed it."""
+def asked_back_at(row: Suppression) -> datetime | None:
+    """When the person signed up by the form and confirmed it; None if that was not since then."""
     proof = consents.proof(row.owner_id, row.email_normalised)
-    return proof is not None and proof.at > row.created_at
+    return proof.at if proof is not None and proof.at > row.created_at else None
 
 
 def lift(owner: User, suppression_id: int, *, note: str, address: str | None = None) -> str:
@@ -112,7 +135,7 @@ def lift(owner: User, suppression_id: int, *, note: str, address: str | None = N
     if not may_lift(row):
         raise Refused(_("Only this person can lift it: by the link in a letter or by your sign-up form."))
     was, email = row.reason, row.email_normalised
-    audit.note(owner, Action.SUPPRESSION_LIFTED, subject=row, address=address, was=was.value)
+    audit.note(owner, Action.SUPPRESSION_LIFTED, subject=owner, address=address, was=was.value)
     consents.note(owner.id, email, Turn.LIFTED, address=address, note=note, was=was.value)
     db.session.delete(row)
     return email

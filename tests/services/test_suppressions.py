@@ -34,7 +34,7 @@ def lift(owner, row, note="he called"):
 
 def found(owner, words="", reason=None, order="newest"):
     page = suppressions.search(owner, words=words, reason=reason, order=order, number=1, size=50)
-    return [(row.email_normalised, client_id) for row, client_id in page.items]
+    return [(entry.row.email_normalised, entry.client_id) for entry in page.items]
 
 
 def listed(owner, **asked):
@@ -146,3 +146,21 @@ def test_an_entry_outlives_its_client_and_meets_him_when_he_is_added_again(owner
     assert found(owner) == [(ADDRESS, None)]
     again = factories.client(owner, email=ADDRESS)
     assert found(owner) == [(ADDRESS, again.id)]
+
+
+def test_the_list_says_who_has_asked_to_be_let_back_since(owner):
+    with transaction():
+        consents.note(owner.id, "early@example.org", Turn.ASKED_BACK)
+    for email in (ADDRESS, "early@example.org"):
+        stop(owner, SuppressionReason.HARD_BOUNCE, email)
+    with transaction():
+        consents.note(owner.id, ADDRESS, Turn.ASKED_BACK)
+    page = suppressions.search(owner, words="", reason=None, order="newest", number=1, size=50)
+    assert [entry.row.email_normalised for entry in page.items if entry.asked_at] == [ADDRESS]
+
+
+def test_a_consent_is_never_changed(owner):
+    with transaction():
+        consents.note(owner.id, ADDRESS, Turn.CONFIRMED, text="I agree.")
+    with pytest.raises(RuntimeError), transaction() as session:
+        session.scalars(select(Consent)).one().turn = Turn.RETURNED

@@ -10,6 +10,7 @@ from flask_babel import lazy_pgettext
 
 from mailservice.models import Event, Role, SuppressionReason, User
 from mailservice.services.audit import Action
+from mailservice.web.suppressions.words import REASONS as SUPPRESSIONS
 
 ROLES = {
     Role.USER: _l("user"),
@@ -57,13 +58,6 @@ DETAILS: dict[str, Any] = {
 }
 SUBJECTS = {"user": _l("user %(number)s"), "mailing": _l("mailing %(number)s")}
 PAGES = {"user": "users", "mailing": "mailings"}  # the lists in which the subjects of events stand
-SUPPRESSIONS = {
-    SuppressionReason.UNSUBSCRIBED: _l("unsubscribed"),
-    SuppressionReason.HARD_BOUNCE: _l("there is no such address"),
-    SuppressionReason.COMPLAINT: _l("complained"),
-    SuppressionReason.BY_HAND: _l("added by hand"),
-    SuppressionReason.IMPORTED: _l("imported"),
-}
 QUEUES = {"accounts": _l("account letters"), "ticks": _l("planning"), "sending": _l("sending")}
 WORKERS = {"idle": _l("idle"), "busy": _l("busy"), "started": _l("starting"), "suspended": _l("suspended")}
 STANDINGS = {"active": _l("active"), "blocked": _l("blocked"), "unconfirmed": _l("not confirmed")}

@@ -57,7 +57,8 @@ def lift(suppression_id: int):
             flash(_("%(email)s may get letters again.", email=email))
             return redirect(url_for(".index"))
         row = suppressions.own(current_user, suppression_id)
-    return page("suppressions/lift.html", form, row=row, may_lift=suppressions.may_lift(row), w=words)
+    asked_at, may_lift = suppressions.asked_back_at(row), suppressions.may_lift(row)
+    return page("suppressions/lift.html", form, row=row, asked_at=asked_at, may_lift=may_lift, w=words)
 
 
 def _told(added: suppressions.Added) -> str:
