@@ -23,10 +23,10 @@ from config import Settings
 from mailservice import clock
 from mailservice.database import db, read
 from mailservice.mail_servers import MailServer
-from mailservice.models import Mailing, User
+from mailservice.models import Mailing, SignUp, User
 from mailservice.queues import Job, enqueue
 from mailservice.sending import breaker
-from mailservice.services import account_letters
+from mailservice.services import account_letters, signups
 from mailservice.services.account_letters import AccountLetter
 
 log = logging.getLogger(__name__)
@@ -123,41 +123,62 @@ class AccountMail(flask_mail.Mail):
 mail = AccountMail()
 
 
-def ring(kind: AccountLetter, user_id: int, mailing_id: int | None = None) -> None:
-    """Call after the commit: a worker sends the letter, or a thread where Redis is away; no page waits."""
-    if not enqueue(Job.ACCOUNT_LETTER, kind.value, user_id, 0, mailing_id):
+def ring(kind: AccountLetter, user_id: int, about_id: int | None = None) -> None:
+    """Call after the commit: a worker sends the letter, or a thread where Redis is away; no page waits.
+
+    `about_id` is the mailing, or the request to sign up with this user, that the letter is about.
+    """
+    if not enqueue(Job.ACCOUNT_LETTER, kind.value, user_id, 0, about_id):
         app: Flask = current_app._get_current_object()  # type: ignore[attr-defined]
-        threading.Thread(target=_deliver_here, args=(app, kind, user_id, mailing_id), daemon=True).start()
+        threading.Thread(target=_deliver_here, args=(app, kind, user_id, about_id), daemon=True).start()
 
 
-def deliver(kind: AccountLetter, user_id: int, mailing_id: int | None = None) -> str | None:
+def deliver(kind: AccountLetter, user_id: int, about_id: int | None = None) -> str | None:
     """Builds the letter and sends it: the server's reply, None when there is nothing to send; raises NotSent.
 
     The link's token is made here and lives in the letter only, never in Redis or a log.
     """
     user = db.session.get(User, user_id)
-    mailing = db.session.get(Mailing, mailing_id) if mailing_id else None
-    if user is None or not account_letters.is_due(kind, user, mailing):
+    if user is None:
         return None
-    settings: Settings = current_app.config["SETTINGS"]
-    with force_locale(user.language):
-        letter = account_letters.build(
-            kind,
-            user=user,
-            sender=settings.mail_sender,
-            public_url=settings.public_url,
-            secret=str(current_app.config["SECRET_KEY"]),
-            mailing=mailing,
-        )
+    letter = _sign_up_letter(user, about_id) if kind is AccountLetter.SIGN_UP else _own_letter(kind, user, about_id)
+    if letter is None:
+        return None
     recipient = letter["To"].addresses[0].addr_spec
     db.session.rollback()  # no database connection is held while the mail server talks
     return mail.send_letter(letter, sender=letter["From"].addresses[0].addr_spec, recipient=recipient)
 
 
-def _deliver_here(app: Flask, kind: AccountLetter, user_id: int, mailing_id: int | None) -> None:
+def _own_letter(kind: AccountLetter, user: User, mailing_id: int | None) -> EmailMessage | None:
+    mailing = db.session.get(Mailing, mailing_id) if mailing_id else None
+    if not account_letters.is_due(kind, user, mailing):
+        return None
+    with force_locale(user.language):
+        return account_letters.build(kind, user=user, mailing=mailing, **_house())
+
+
+def _sign_up_letter(owner: User, sign_up_id: int | None) -> EmailMessage | None:
+    row = db.session.get(SignUp, sign_up_id) if sign_up_id else None
+    form = signups.form_of(owner)
+    if row is None or form is None or row.owner_id != owner.id or not owner.is_active:
+        return None
+    with force_locale(form.language):
+        return account_letters.build_sign_up(row, form, **_house())
+
+
+def _house() -> dict[str, str]:
+    settings: Settings = current_app.config["SETTINGS"]
+    return {
+        "sender": settings.mail_sender,
+        "public_url": settings.public_url,
+        "secret": str(current_app.config["SECRET_KEY"]),
+    }
+
+
+def _deliver_here(app: Flask, kind: AccountLetter, user_id: int, about_id: int | None) -> None:
     with app.app_context():
         try:
-            deliver(kind, user_id, mailing_id)
+            deliver(kind, user_id, about_id)
         except NotSent as error:
             log.error("The letter “%s” for user %d was not sent: %s", kind.value, user_id, error)
 

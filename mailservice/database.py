@@ -69,13 +69,16 @@ BigId = BigInteger().with_variant(Integer, "sqlite")
 Key = Annotated[int, mapped_column(BigId, primary_key=True)]
 
 
-def enum_type(kind: type[enum.StrEnum]) -> Enum:
-    """An enum as its lower-case words with a CHECK, so that both databases keep it the same way."""
+def enum_type(kind: type[enum.StrEnum], *, name: str | None = None) -> Enum:
+    """An enum as its lower-case words with a CHECK, so that both databases keep it the same way.
+
+    `name` is the check's, where a table has two columns of one kind.
+    """
     return Enum(
         kind,
         native_enum=False,
         create_constraint=True,
-        name=kind.__name__.lower(),
+        name=name or kind.__name__.lower(),
         length=20,
         values_callable=lambda members: [m.value for m in members],
     )

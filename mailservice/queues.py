@@ -44,6 +44,7 @@ class Job(enum.StrEnum):
     DRAIN = "mailservice.jobs.entries.drain"
     ACCOUNT_LETTER = "mailservice.jobs.entries.account_letter"
     WRITE_VIEWS = "mailservice.jobs.entries.write_views"
+    FORGET_SIGN_UPS = "mailservice.jobs.entries.forget_sign_ups"
 
 
 QUEUE_OF = {
@@ -51,6 +52,7 @@ QUEUE_OF = {
     Job.DRAIN: QueueName.SENDING,
     Job.ACCOUNT_LETTER: QueueName.ACCOUNTS,
     Job.WRITE_VIEWS: QueueName.TICKS,
+    Job.FORGET_SIGN_UPS: QueueName.TICKS,
 }
 
 

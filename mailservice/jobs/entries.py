@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from mailservice import visits
-from mailservice.database import db
+from mailservice.database import db, transaction
 from mailservice.jobs import account_letters, drains, ticks
+from mailservice.services import signups
 
 
 @contextmanager
@@ -30,11 +31,16 @@ def drain(attempt_id: int) -> None:
             drains.ring()  # else the tick rings, in its own time
 
 
-def account_letter(kind: str, user_id: int, tried: int = 0, mailing_id: int | None = None) -> None:
+def account_letter(kind: str, user_id: int, tried: int = 0, about_id: int | None = None) -> None:
     with _clean_session():
-        account_letters.send(kind, user_id, tried, mailing_id)
+        account_letters.send(kind, user_id, tried, about_id)
 
 
 def write_views() -> None:
     with _clean_session():
         visits.flush()
+
+
+def forget_sign_ups() -> None:
+    with _clean_session(), transaction():
+        signups.forget()

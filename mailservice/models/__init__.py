@@ -3,7 +3,8 @@
 from mailservice.models.attempt import Attempt, AttemptStatus, Reason
 from mailservice.models.batch import Batch
 from mailservice.models.breaker import Breaker
-from mailservice.models.client import Client
+from mailservice.models.client import Client, ClientSource
+from mailservice.models.consent import Consent, Turn
 from mailservice.models.delivery import Delivery
 from mailservice.models.event import Event
 from mailservice.models.mailing import Mailing, MailingStatus, Periodicity, mailing_clients
@@ -12,7 +13,8 @@ from mailservice.models.post import OldSlug, Post
 from mailservice.models.result import Result, State
 from mailservice.models.saved_filter import SavedFilter, mailing_filters
 from mailservice.models.session import UserSession
-from mailservice.models.suppression import Suppression, SuppressionReason
+from mailservice.models.signup import SignUp, SignUpForm
+from mailservice.models.suppression import LeavingReason, Suppression, SuppressionReason
 from mailservice.models.tag import Tag, client_tags
 from mailservice.models.throttle import Throttle
 from mailservice.models.user import Role, User
@@ -23,8 +25,11 @@ __all__ = [
     "Batch",
     "Breaker",
     "Client",
+    "ClientSource",
+    "Consent",
     "Delivery",
     "Event",
+    "LeavingReason",
     "Mailing",
     "MailingStatus",
     "Message",
@@ -35,11 +40,14 @@ __all__ = [
     "Result",
     "Role",
     "SavedFilter",
+    "SignUp",
+    "SignUpForm",
     "State",
     "Suppression",
     "SuppressionReason",
     "Tag",
     "Throttle",
+    "Turn",
     "User",
     "UserSession",
     "client_tags",

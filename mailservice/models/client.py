@@ -1,17 +1,31 @@
 """A client: a person who receives mail."""
 
+import enum
 from datetime import datetime
 
-from sqlalchemy import ForeignKey, Index, String, Text, UniqueConstraint
+from sqlalchemy import ForeignKey, Index, String, Text, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from mailservice import clock
-from mailservice.database import Key, Model
+from mailservice.database import Key, Model, enum_type
 from mailservice.models.user import User
 
 
+class ClientSource(enum.StrEnum):
+    """How a client came: by the owner's hand in four ways, or by his own through the sign-up form."""
+
+    UNKNOWN = "unknown"  # before this was written down
+    BY_HAND = "by_hand"
+    IMPORT = "import"
+    MAILING = "mailing"  # pasted into the audience of a mailing
+    FORM = "form"
+
+
 class Client(Model):
-    """`email` is kept as given; `email_normalised` is what uniqueness and suppressions compare."""
+    """`email` is kept as given; `email_normalised` is what uniqueness and suppressions compare.
+
+    `source_detail` names the file, the mailing or the form that `source` speaks of.
+    """
 
     __tablename__ = "clients"
     __table_args__ = (
@@ -29,6 +43,10 @@ class Client(Model):
     email_normalised: Mapped[str] = mapped_column(String(320), index=True)
     full_name: Mapped[str] = mapped_column(String(200), default="")
     comment: Mapped[str] = mapped_column(Text, default="")
+    source: Mapped[ClientSource] = mapped_column(
+        enum_type(ClientSource), default=ClientSource.UNKNOWN, server_default=ClientSource.UNKNOWN.value
+    )
+    source_detail: Mapped[str] = mapped_column(String(200), default="", server_default=text("''"))
     created_at: Mapped[datetime] = mapped_column(default=clock.now)
     updated_at: Mapped[datetime] = mapped_column(default=clock.now, onupdate=clock.now)
 

@@ -16,8 +16,8 @@ from flask_babel import gettext as _
 from jinja2 import Environment, PackageLoader, select_autoescape
 
 from mailservice import clock
-from mailservice.models import Mailing, User
-from mailservice.services import addresses, mailings, tokens
+from mailservice.models import Mailing, SignUp, SignUpForm, User
+from mailservice.services import addresses, mailings, signups, tokens
 
 
 class AccountLetter(enum.StrEnum):
@@ -27,6 +27,7 @@ class AccountLetter(enum.StrEnum):
     ADDRESS = "address"  # prove the new address, to the new one
     MOVING = "moving"  # you asked for another address, to the present one
     DISABLED = "disabled"  # a manager has disabled a mailing
+    SIGN_UP = "sign_up"  # prove your address, to who signed up by an owner's form
 
 
 PURPOSES = {
@@ -66,15 +67,34 @@ def build(
 ) -> EmailMessage:
     """The letter in the language in force. It repeats no text that a stranger may have typed into a form."""
     link = public_url + (f"/mailings/{mailing.id}" if mailing else _path(kind, user, secret))
+    values = {"link": link, "public_url": public_url} | _disabling(mailing, user)
+    return compose(kind, subject=_subject(kind), sender=sender, recipient=_recipient(kind, user), values=values)
+
+
+def build_sign_up(row: SignUp, form: SignUpForm, *, sender: str, public_url: str, secret: str) -> EmailMessage:
+    """To whoever typed his address, or somebody else's, into an owner's form; in the language in force."""
+    values = {
+        "link": f"{public_url}/join/confirm/{signups.token(row, secret=secret)}",
+        "public_url": public_url,
+        "title": form.title,
+        "owner": row.owner.full_name,
+    }
+    subject = _("“%(title)s”: confirm your address", title=form.title)
+    recipient = row.email if row.email.isascii() else row.email_normalised
+    return compose(AccountLetter.SIGN_UP, subject=subject, sender=sender, recipient=recipient, values=values)
+
+
+def compose(kind: AccountLetter, *, subject: str, sender: str, recipient: str, values: dict[str, str]) -> EmailMessage:
+    """The letter from its two templates."""
     from_address = parse_sender(sender)
     letter = EmailMessage(policy=SMTP)
-    letter["Subject"] = _subject(kind)
+    letter["Subject"] = subject
     letter["From"] = from_address
-    letter["To"] = Address(addr_spec=_recipient(kind, user))
+    letter["To"] = Address(addr_spec=recipient)
     letter["Date"] = format_datetime(clock.now())
     letter["Message-ID"] = make_msgid(domain=from_address.domain)
     letter["Auto-Submitted"] = "auto-generated"
-    values = {"link": link, "public_url": public_url, "subject": _subject(kind)} | _disabling(mailing, user)
+    values = values | {"subject": subject}
     text = _templates.get_template(f"{kind}.txt").render(values)
     html = _templates.get_template(f"{kind}.html").render(values)
     letter.set_content(text, cte="quoted-printable")

@@ -27,6 +27,9 @@ class Action(enum.StrEnum):
     MAILING_DISABLED = "mailing_disabled"
     MAILING_ENABLED = "mailing_enabled"
     EXPORTED = "exported"
+    SUPPRESSED = "suppressed"  # addresses put on the stop list by hand
+    SUPPRESSION_LIFTED = "suppression_lifted"
+    SIGN_UP_FORM_CHANGED = "sign_up_form_changed"
     DEMO_LOADED = "demo.load"
     DEMO_HELD = "demo.hold"  # its mailings were paused, because mail goes to a real server
 

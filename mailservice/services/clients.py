@@ -3,39 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
-from datetime import datetime
 
 from flask_babel import gettext as _
 from sqlalchemy import delete as delete_rows
-from sqlalchemy import func, select
+from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 
 from mailservice.database import db
 from mailservice.errors import Invalid, NotFound
-from mailservice.models import Attempt, Client, Delivery, Mailing, Reason, Result, Suppression, User
+from mailservice.models import Client, ClientSource, Suppression, User
 from mailservice.sending.conditions import Conditions
 from mailservice.services import addresses, filters, ids, tags, texts
 from mailservice.services.pages import Page, fetch
 
 LONGEST_NAME = 200
 LONGEST_COMMENT = 5000
-HISTORY = 100  # deliveries shown on a client's page
-
-
-@dataclass(frozen=True)
-class Line:
-    """One delivery to a client: what became of it, and the server's words."""
-
-    delivery_id: int
-    attempt_id: int
-    mailing_id: int
-    title: str
-    due_at: datetime
-    state: str
-    tried_at: datetime | None
-    reply: str | None
-    reason: Reason | None
 
 
 def own(owner: User, client_id: int) -> Client:
@@ -63,12 +45,22 @@ def suppressed(owner: User, found: Collection[Client]) -> set[int]:
     return {by_address[address] for address in rows}
 
 
-def create(owner: User, *, email: str, full_name: str, comment: str, tagged: str = "") -> Client:
+def create(
+    owner: User,
+    *,
+    email: str,
+    full_name: str,
+    comment: str,
+    tagged: str = "",
+    source: ClientSource = ClientSource.BY_HAND,
+    source_detail: str = "",
+) -> Client:
     """Invalid beside “email” when the owner has this address already, however it is spelt.
 
     `tagged` names the client's tags, with commas between; new ones are made.
     """
-    client = _keep(Client(owner_id=owner.id), email=email, full_name=full_name, comment=comment)
+    client = Client(owner_id=owner.id, source=source, source_detail=source_detail)
+    _keep(client, email=email, full_name=full_name, comment=comment)
     tags.assign(owner, client, tagged)
     return client
 
@@ -86,44 +78,6 @@ def delete(client: Client) -> str:
     email = client.email
     db.session.execute(delete_rows(Client).where(Client.id == client.id))
     return email
-
-
-def history(client: Client) -> list[Line]:
-    """The latest deliveries to the client, newest first, each with its latest result."""
-    latest = (
-        select(Result.delivery_id, func.max(Result.id).label("result_id"))
-        .join(Delivery, Delivery.id == Result.delivery_id)
-        .where(Delivery.client_id == client.id, Result.round == Delivery.round)
-        .group_by(Result.delivery_id)
-        .subquery()
-    )
-    query = (
-        select(Delivery.id, Attempt.id, Attempt.mailing_id, Mailing.title, Attempt.due_at, Result)
-        .join(Attempt, Attempt.id == Delivery.attempt_id)
-        .join(Mailing, Mailing.id == Attempt.mailing_id)
-        .outerjoin(latest, latest.c.delivery_id == Delivery.id)
-        .outerjoin(Result, Result.id == latest.c.result_id)
-        .where(Delivery.client_id == client.id, Attempt.owner_id == client.owner_id)
-        .order_by(Attempt.due_at.desc(), Delivery.id.desc())
-        .limit(HISTORY)
-    )
-    return [_line(*row) for row in db.session.execute(query)]
-
-
-def _line(
-    delivery_id: int, attempt_id: int, mailing_id: int, title: str, due_at: datetime, result: Result | None
-) -> Line:
-    return Line(
-        delivery_id,
-        attempt_id,
-        mailing_id,
-        title,
-        due_at,
-        state=result.state.value if result else "waiting",
-        tried_at=result.tried_at if result else None,
-        reply=result.reply if result else None,
-        reason=result.reason if result else None,
-    )
 
 
 def _fill(client: Client, *, email: str, full_name: str, comment: str) -> None:

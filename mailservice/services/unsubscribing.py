@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from sqlalchemy import select
 
+from mailservice import clock
 from mailservice.database import db
-from mailservice.models import Suppression, SuppressionReason, User
+from mailservice.models import LeavingReason, Suppression, SuppressionReason, Turn, User
 from mailservice.sending import unsubscribe_token
-from mailservice.services import ids
+from mailservice.services import consents, ids, texts
+
+LONGEST_SAID = 1000
 
 
 def read(token: str, *, secret_key: str) -> tuple[int, str] | None:
@@ -16,46 +19,71 @@ def read(token: str, *, secret_key: str) -> tuple[int, str] | None:
     return found if found and ids.possible(found[0]) else None
 
 
-def is_unsubscribed(owner_id: int, *, email_normalised: str) -> bool:
-    row = _row(owner_id, email_normalised)
-    return row is not None and row.reason is SuppressionReason.UNSUBSCRIBED
-
-
-def unsubscribe(owner_id: int, *, email_normalised: str) -> None:
-    """The address gets no more mail from this owner; asked twice, it changes nothing.
-
-    A person's own word is stronger than any other reason; that one is kept in `detail` for the way back.
-    """
-    # The owner's row is locked, so that two clicks at once become one row after the other.
-    if db.session.get(User, owner_id, with_for_update={"key_share": True}) is None:
-        return  # a deleted owner mails nobody
-    row = _row(owner_id, email_normalised)
-    if row is None:
-        reason = SuppressionReason.UNSUBSCRIBED
-        db.session.add(Suppression(owner_id=owner_id, email_normalised=email_normalised, reason=reason))
-    elif row.reason is not SuppressionReason.UNSUBSCRIBED:
-        row.detail = row.reason.value
-        row.reason = SuppressionReason.UNSUBSCRIBED
-
-
-def take_back(owner_id: int, *, email_normalised: str) -> None:
-    """“This was a mistake”: undoes the unsubscribing and nothing else."""
-    row = _row(owner_id, email_normalised)
-    if row is None or row.reason is not SuppressionReason.UNSUBSCRIBED:
-        return
-    if row.detail in set(SuppressionReason):
-        row.reason, row.detail = SuppressionReason(row.detail), ""
-    else:
-        db.session.delete(row)
-
-
-def sender_name(owner_id: int) -> str:
-    """Whose mail it is, as the letters name him; empty where there is no such owner or no name."""
-    return db.session.scalar(select(User.full_name).where(User.id == owner_id)) or ""
-
-
-def _row(owner_id: int, email_normalised: str) -> Suppression | None:
+def standing(owner_id: int, *, email_normalised: str) -> Suppression | None:
+    """What stands on the owner's stop list about this address."""
     query = select(Suppression).where(
         Suppression.owner_id == owner_id, Suppression.email_normalised == email_normalised
     )
     return db.session.scalars(query).one_or_none()
+
+
+def is_unsubscribed(owner_id: int, *, email_normalised: str) -> bool:
+    row = standing(owner_id, email_normalised=email_normalised)
+    return row is not None and row.reason is SuppressionReason.UNSUBSCRIBED
+
+
+def unsubscribe(owner_id: int, *, email_normalised: str, address: str | None = None) -> None:
+    """The address gets no more mail from this owner; asked twice, it changes nothing.
+
+    A person's own word is stronger than any other reason; that one is kept for the way back.
+    """
+    if consents.lock(owner_id) is None:
+        return  # a deleted owner mails nobody
+    row = standing(owner_id, email_normalised=email_normalised)
+    if row is None:
+        row = Suppression(owner_id=owner_id, email_normalised=email_normalised)
+        db.session.add(row)
+    elif row.reason is SuppressionReason.UNSUBSCRIBED:
+        return
+    row.before, row.reason = row.reason, SuppressionReason.UNSUBSCRIBED
+    row.created_at = clock.now()
+    consents.note(owner_id, email_normalised, Turn.UNSUBSCRIBED, address=address)
+
+
+def say_why(
+    owner_id: int, *, email_normalised: str, leaving: LeavingReason | None, said: str, address: str | None = None
+) -> None:
+    """The reason of who has unsubscribed, for the owner to read. Invalid beside “said” for what is no text."""
+    said = texts.many_lines(said, field="said", longest=LONGEST_SAID).strip()
+    if consents.lock(owner_id) is None:
+        return
+    row = standing(owner_id, email_normalised=email_normalised)
+    if row is None or row.reason is not SuppressionReason.UNSUBSCRIBED or (row.leaving, row.said) == (leaving, said):
+        return
+    row.leaving, row.said = leaving, said
+    why = leaving.value if leaving else None
+    consents.note(owner_id, email_normalised, Turn.SAID_WHY, address=address, leaving=why, said=said)
+
+
+def take_back(owner_id: int, *, email_normalised: str, address: str | None = None) -> None:
+    """“This was a mistake”: undoes the unsubscribing and nothing else."""
+    if consents.lock(owner_id) is None:
+        return
+    row = standing(owner_id, email_normalised=email_normalised)
+    if row is None or row.reason is not SuppressionReason.UNSUBSCRIBED:
+        return
+    lift(row)
+    consents.note(owner_id, email_normalised, Turn.TOOK_BACK, address=address)
+
+
+def lift(row: Suppression) -> None:
+    """Undoes an unsubscribing, at the person's own word; the caller writes down whose turn it was."""
+    if row.before:
+        row.reason, row.before, row.leaving, row.said = row.before, None, None, ""
+    else:
+        db.session.delete(row)
+
+
+def sender(owner_id: int) -> User | None:
+    """Whose mail it is; None when he is gone."""
+    return db.session.get(User, owner_id)

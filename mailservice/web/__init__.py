@@ -16,6 +16,8 @@ from mailservice.web import (
     manager,
     messages,
     reports,
+    signups,
+    suppressions,
     unsubscribe,
 )
 
@@ -31,6 +33,9 @@ BLUEPRINTS = (
     reports.blueprint,
     unsubscribe.blueprint,
     health.blueprint,
+    suppressions.blueprint,
+    signups.blueprint,
+    signups.public_blueprint,
 )
 
 

@@ -24,6 +24,7 @@ RAIL = (
     ("mailings.index", _l("Mailings")),
     ("messages.index", _l("Messages")),
     ("clients.index", _l("Clients")),
+    ("suppressions.index", _l("Stop list")),
     ("reports.index", _l("Reports")),
     ("blog.index", _l("Blog")),
 )

@@ -30,3 +30,12 @@ def time_zone() -> str | None:
     if request and current_user.is_authenticated:
         return str(current_user.time_zone)
     return None
+
+
+def of_reader(writers: str | None) -> str:
+    """For pages that letters lead to: what the reader chose here, what his browser asks for, else the writer's."""
+    chosen = session.get("language")
+    if chosen in LANGUAGES:
+        return str(chosen)
+    otherwise = writers if writers in LANGUAGES else str(current_app.config["BABEL_DEFAULT_LOCALE"])
+    return request.accept_languages.best_match([otherwise, *LANGUAGES]) or otherwise

@@ -72,6 +72,7 @@ CYCLES = {
         | {f"mailservice.web.clients.{name}" for name in ("bulk", "duplicates", "saved", "tags", "views")}
     ): BLUEPRINT,
     frozenset({"mailservice.web.home", "mailservice.web.home.views"}): BLUEPRINT,
+    frozenset({"mailservice.web.suppressions", "mailservice.web.suppressions.views"}): BLUEPRINT,
 }
 
 # Files longer than LONGEST lines that were asked why.

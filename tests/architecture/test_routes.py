@@ -38,9 +38,16 @@ PUBLIC = {
     "unsubscribe.show",
     "unsubscribe.take_back",
     "unsubscribe.unsubscribe",
+    "unsubscribe.say_why",
+    "join.ask",
+    "join.confirm",
+    "join.look",
+    "join.show",
 }
 # Mail providers post here (RFC 8058): the signed token in the address stands for the form's.
-WITHOUT_CSRF = {"unsubscribe.unsubscribe", "unsubscribe.take_back"}
+WITHOUT_CSRF = {"unsubscribe.unsubscribe", "unsubscribe.take_back", "unsubscribe.say_why"}
+# Owners' own sites post here; the letter's link stands for the form's token, and is one itself.
+WITHOUT_CSRF |= {"join.ask", "join.confirm"}
 # What a GET may write.
 WRITES_ON_GET: set[str] = set()
 # That a session is in use, once a minute.
@@ -50,8 +57,8 @@ BIG = [0, 2**31, 2**63 - 1, 2**63, 2**64, 10**30]
 ODD = ["-1", "0", "abc", "", "1e9", "٣", "9" * 30, "\x00", "%_\\'", "\ud800", "💌" * 300, "<b>"]
 ASKED = (
     *("q", "page", "size", "state", "outcome", "mailing", "message", "after", "before", "code", "enhanced"),
-    *("reason", "exact", "next", "back"),
     *("any", "all", "none", "domain", "since", "until", "days", "got", "missed", "by"),
+    *("reason", "exact", "next", "back", "sort"),
 )
 
 

@@ -1,13 +1,11 @@
 import threading
-from datetime import timedelta
 
 import pytest
 from sqlalchemy import func, select
 
-from mailservice import clock
 from mailservice.database import db, transaction
 from mailservice.errors import Invalid, NotFound
-from mailservice.models import Attempt, Batch, Client, Delivery, Result, State, User, mailing_clients
+from mailservice.models import Client, ClientSource, User, mailing_clients
 from mailservice.sending.conditions import Conditions
 from mailservice.services import clients
 from tests import factories
@@ -22,6 +20,7 @@ def test_a_client_is_kept_as_given_and_compared_in_one_form(app):
     client = create(factories.user(), " Boris@Example.ORG ", full_name=" Boris ", comment="a\r\nb")
     assert (client.email, client.email_normalised) == ("Boris@Example.ORG", "boris@example.org")
     assert (client.full_name, client.comment) == ("Boris", "a\nb")
+    assert client.source is ClientSource.BY_HAND
 
 
 def test_an_owner_has_an_address_once_and_another_owner_may_have_it_too(app):
@@ -100,55 +99,3 @@ def test_the_list_is_the_owners_and_can_be_searched(app):
     assert found("ANNA@") == [anna.id]
     assert found("tea") == [boris.id]
     assert found("nothing") == []
-
-
-def deliver(mailing, client, *, due, results=()):
-    """An attempt with one delivery and its results."""
-    with transaction() as session:
-        attempt = Attempt(mailing_id=mailing.id, owner_id=mailing.owner_id, occurrence=due.day, due_at=due)
-        attempt.status = "done"
-        session.add(attempt)
-        session.flush()
-        session.add(Batch(attempt_id=attempt.id, number=0, size=1, waiting=1))
-        session.flush()
-        delivery = Delivery(
-            attempt_id=attempt.id,
-            batch=0,
-            client_id=client.id,
-            email=client.email,
-            email_normalised=client.email_normalised,
-            full_name="",
-            comment="",
-            round=1,
-        )
-        session.add(delivery)
-        session.flush()
-        for state, reply in results:
-            session.add(
-                Result(
-                    delivery_id=delivery.id,
-                    attempt_id=attempt.id,
-                    round=1,
-                    state=state,
-                    reply=reply,
-                    tried_at=clock.now(),
-                )
-            )
-            session.flush()
-
-
-def test_a_clients_history_has_every_delivery_with_its_latest_result_newest_first(app):
-    owner = factories.user()
-    client = factories.client(owner)
-    mailing = factories.mailing(owner, clients=[client])
-    now = clock.now()
-    deliver(mailing, client, due=now - timedelta(days=2), results=[(State.SENT, "250 2.0.0 Ok")])
-    deliver(
-        mailing,
-        client,
-        due=now - timedelta(days=1),
-        results=[(State.DEFERRED, "451 later"), (State.FAILED, "550 no such user")],
-    )
-    deliver(mailing, client, due=now)
-    lines = [(line.state, line.reply) for line in clients.history(client)]
-    assert lines == [("waiting", None), ("failed", "550 no such user"), ("sent", "250 2.0.0 Ok")]

@@ -2,7 +2,7 @@ import pytest
 from sqlalchemy import func, select
 
 from mailservice.database import db, transaction
-from mailservice.models import Suppression, SuppressionReason
+from mailservice.models import Consent, LeavingReason, Suppression, SuppressionReason, Turn
 from mailservice.services import unsubscribing
 from tests import factories
 
@@ -71,3 +71,34 @@ def test_the_letters_of_a_deleted_owner_may_still_be_clicked(owner):
     with transaction():
         unsubscribing.unsubscribe(owner.id + 1000, email_normalised=ADDRESS)
     assert db.session.scalars(select(Suppression)).all() == []
+
+
+def say_why(owner, leaving=LeavingReason.TOO_OFTEN, said="Once a day!"):
+    with transaction():
+        unsubscribing.say_why(owner.id, email_normalised=ADDRESS, leaving=leaving, said=said)
+
+
+def turns():
+    return db.session.scalars(select(Consent.turn).order_by(Consent.id)).all()
+
+
+def test_every_turn_is_written_down_once(owner):
+    for _ in range(2):
+        unsubscribe(owner)
+    for _ in range(2):
+        say_why(owner)
+    for _ in range(2):
+        take_back(owner)
+    assert turns() == [Turn.UNSUBSCRIBED, Turn.SAID_WHY, Turn.TOOK_BACK]
+
+
+def test_the_servers_words_come_back_with_the_reason_before(owner):
+    with transaction() as session:
+        row = {"owner_id": owner.id, "email_normalised": ADDRESS, "reason": SuppressionReason.HARD_BOUNCE}
+        session.add(Suppression(**row, detail="550 5.1.1 User unknown"))
+    unsubscribe(owner)
+    say_why(owner)
+    take_back(owner)
+    kept = db.session.scalars(select(Suppression)).one()
+    assert (kept.reason, kept.detail) == (SuppressionReason.HARD_BOUNCE, "550 5.1.1 User unknown")
+    assert (kept.before, kept.leaving, kept.said) == (None, None, "")

@@ -10,12 +10,12 @@ from typing import Any, NamedTuple
 
 from flask import Flask, current_app
 from flask.testing import FlaskClient
-from sqlalchemy import insert
+from sqlalchemy import insert, select
 from werkzeug.routing import Rule
 from werkzeug.test import TestResponse
 
 from mailservice import clock
-from mailservice.database import transaction
+from mailservice.database import db, transaction
 from mailservice.models import (
     Attempt,
     AttemptStatus,
@@ -26,6 +26,8 @@ from mailservice.models import (
     Result,
     Role,
     SavedFilter,
+    SignUp,
+    SignUpForm,
     State,
     Suppression,
     SuppressionReason,
@@ -34,7 +36,7 @@ from mailservice.models import (
     UserSession,
 )
 from mailservice.sending import unsubscribe_token
-from mailservice.services import tokens
+from mailservice.services import signups, tokens
 from tests import factories
 
 UNSAFE = ("POST", "PUT", "PATCH", "DELETE")
@@ -94,6 +96,7 @@ class Things:
     filter_id: int
 
     slug: str
+    key: str
 
     @property
     def user_id(self) -> int:
@@ -115,8 +118,20 @@ class Things:
         secret = current_app.config["SECRET_KEY"]
         if endpoint.startswith("unsubscribe."):
             return unsubscribe_token.token(unsubscribe_token.key(secret), self.owner.id, "boris@example.org")
+        if endpoint.startswith("join."):
+            return signups.token(self.sign_up(), secret=secret)
         purpose = tokens.Purpose(endpoint.rpartition(".")[2])
         return tokens.make(self.owner, purpose=purpose, secret=secret)
+
+    def sign_up(self) -> SignUp:
+        """The request that waits; what has been asked with its link may have confirmed it."""
+        query = select(SignUp).where(SignUp.owner_id == self.owner.id)
+        if (waiting := db.session.scalars(query).first()) is None:
+            with transaction() as session:
+                email = {"email": "vera@example.org", "email_normalised": "vera@example.org"}
+                waiting = SignUp(owner_id=self.owner.id, consent_text="I agree.", **email)
+                session.add(waiting)
+        return waiting
 
 
 def make_things(owner: User) -> Things:
@@ -167,7 +182,20 @@ def make_things(owner: User) -> Things:
     images = current_app.config["SETTINGS"].images_path
     images.mkdir(exist_ok=True)
     (images / FILES["blog.image"]).touch()
-    return Things(owner, *ids, slug=next(row.slug for row in others if isinstance(row, Post)))
+    slug = next(row.slug for row in others if isinstance(row, Post))
+    things = Things(owner, *ids, slug=slug, key=_form(owner).key)
+    things.sign_up()
+    return things
+
+
+def _form(owner: User) -> SignUpForm:
+    """An owner has one."""
+    form = signups.form_of(owner)
+    if form is None:
+        words = {"title": "News", "consent_text": "I agree.", "language": "en"}
+        with transaction():
+            form = signups.save_form(owner, is_open=True, text="", **words)
+    return form
 
 
 def _others(owner: User) -> list[Any]:

@@ -48,6 +48,7 @@ MAY_READ = {
     (Delivery, "full_name"): STAFF,
     (Result, "reply"): STAFF,
     (Suppression, "email_normalised"): {},
+    (Suppression, "said"): {},
 }
 
 
@@ -131,5 +132,4 @@ NOWHERE = {
     "User.session_key",
     "UserSession.key",
     "Attempt.body",
-    "Suppression.email_normalised",
 }

@@ -26,7 +26,7 @@ from mailservice.models import (
     User,
     mailing_clients,
 )
-from mailservice.services.demo import extras, history, holding, people, plans, texts
+from mailservice.services.demo import consenting, extras, history, holding, people, plans, texts
 from mailservice.services.demo.history import Habits, Historian, Past, Stop
 from mailservice.services.demo.people import Person
 from mailservice.services.demo.plans import Plan
@@ -141,8 +141,11 @@ def _fill_owner(scene: Scene, owner: Owner, persons: list[Person], manager: User
     )
     pasts = list(_pasts(historian, made))
     _add_pasts(pasts)
+    db.session.add_all(consenting.leavings(owner.user, historian.suppressions.values()))
     _insert(Suppression, list(historian.suppressions.values()))
     db.session.add_all(history.imported(owner.user.id, ["info@example.net", "office@example.com"], scene.now - OPENED))
+    db.session.add_all(consenting.proofs(owner.user, clients))
+    db.session.add(consenting.form(owner.user))
     _disable(made, pasts, manager)
 
 
@@ -151,7 +154,7 @@ def _add_clients(now: datetime, owner: User, persons: list[Person]) -> list[dict
     for number, person in enumerate(persons):
         came = now - CLIENTS_CAME + timedelta(hours=number, minutes=number * 7 % 60)
         values = {"owner_id": owner.id, "email_normalised": person.email, "created_at": came, "updated_at": came}
-        rows.append(person._asdict() | values)
+        rows.append(person._asdict() | values | consenting.source(owner, left=len(persons) - number - 1))
     return [row | {"id": row_id} for row, row_id in zip(rows, _insert(Client, rows), strict=True)]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 from flask import flash, redirect, render_template, request, url_for
 from flask_babel import gettext as _
@@ -10,11 +11,12 @@ from flask_login import current_user
 
 from mailservice.database import transaction
 from mailservice.sending import conditions
-from mailservice.services import clients, filters, tags
+from mailservice.services import clients, consents, filters, tags, timeline, unsubscribing
 from mailservice.web import paging
 from mailservice.web.clients import blueprint, words
 from mailservice.web.clients.forms import ClientForm, ConditionsForm
 from mailservice.web.forms import errors_beside, page
+from mailservice.web.suppressions import words as stops
 
 
 @blueprint.get("")
@@ -52,7 +54,13 @@ def new():
 @blueprint.get("/<int:client_id>")
 def show(client_id: int):
     client = clients.own(current_user, client_id)
-    return render_template("clients/show.html", client=client, history=clients.history(client))
+    standing = unsubscribing.standing(client.owner_id, email_normalised=client.email_normalised)
+    found = timeline.of(client, **paging.asked())
+    proof = consents.proof(client.owner_id, client.email_normalised)
+    carried = tags.of_clients([client_id]).get(client_id, [])
+    return render_template(
+        "clients/show.html", client=client, standing=standing, page=found, proof=proof, tags=carried, w=stops
+    )
 
 
 @blueprint.route("/<int:client_id>/edit", methods=["GET", "POST"])
@@ -77,7 +85,7 @@ def delete(client_id: int):
     return redirect(url_for(".index"))
 
 
-def _values(form: ClientForm) -> dict[str, str]:
+def _values(form: ClientForm) -> dict[str, Any]:
     return {
         "email": form.email.data or "",
         "full_name": form.full_name.data or "",

@@ -10,6 +10,7 @@ from flask_babel import lazy_pgettext
 
 from mailservice.models import Event, Role, SuppressionReason, User
 from mailservice.services.audit import Action
+from mailservice.web.suppressions.words import REASONS as SUPPRESSIONS
 
 ROLES = {
     Role.USER: _l("user"),
@@ -36,6 +37,9 @@ ACTIONS: dict[str, Any] = {
     Action.MAILING_DISABLED: _l("disabled a mailing"),
     Action.MAILING_ENABLED: _l("enabled a mailing"),
     Action.EXPORTED: _l("exported a list"),
+    Action.SUPPRESSED: _l("put addresses on the stop list"),
+    Action.SUPPRESSION_LIFTED: _l("took an address off the stop list"),
+    Action.SIGN_UP_FORM_CHANGED: _l("changed the sign-up form"),
     Action.DEMO_LOADED: _l("loaded the demonstration"),
     Action.DEMO_HELD: _l("paused the demonstration"),
 }
@@ -50,16 +54,10 @@ DETAILS: dict[str, Any] = {
     "to": _l("to"),
     "by": _l("by"),
     "mailings": _l("mailings"),
+    "was": _l("reason"),
 }
 SUBJECTS = {"user": _l("user %(number)s"), "mailing": _l("mailing %(number)s")}
 PAGES = {"user": "users", "mailing": "mailings"}  # the lists in which the subjects of events stand
-SUPPRESSIONS = {
-    SuppressionReason.UNSUBSCRIBED: _l("unsubscribed"),
-    SuppressionReason.HARD_BOUNCE: _l("there is no such address"),
-    SuppressionReason.COMPLAINT: _l("complained"),
-    SuppressionReason.BY_HAND: _l("added by hand"),
-    SuppressionReason.IMPORTED: _l("imported"),
-}
 QUEUES = {"accounts": _l("account letters"), "ticks": _l("planning"), "sending": _l("sending")}
 WORKERS = {"idle": _l("idle"), "busy": _l("busy"), "started": _l("starting"), "suspended": _l("suspended")}
 STANDINGS = {"active": _l("active"), "blocked": _l("blocked"), "unconfirmed": _l("not confirmed")}
@@ -119,6 +117,8 @@ def details(detail: dict[str, Any]) -> str:
 def _value(key: str, value: Any) -> Any:
     if key in ("role", "before", "after") and value in set(Role):
         return ROLES[Role(value)]
+    if key == "was" and value in set(SuppressionReason):
+        return SUPPRESSIONS[SuppressionReason(value)]
     if key == "by" and value == "letter":
         return _("the link in a letter")
     return len(value) if isinstance(value, list) else value

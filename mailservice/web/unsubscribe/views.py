@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from flask import Blueprint, current_app, make_response, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
+from flask_babel import force_locale
 from werkzeug.wrappers import Response
 
 from mailservice.database import transaction
+from mailservice.errors import Invalid
 from mailservice.extensions import csrf
+from mailservice.models import LeavingReason, SuppressionReason
 from mailservice.services import unsubscribing
+from mailservice.web import language, limits, outside
 from mailservice.web.security import public
+from mailservice.web.suppressions import words
 
 blueprint = Blueprint("unsubscribe", __name__, url_prefix="/u")
 ONE_CLICK = "One-Click"  # RFC 8058
@@ -33,22 +38,43 @@ def unsubscribe(token: str) -> ResponseReturnValue:
     if read is None:
         return _wrong()
     with transaction():
-        unsubscribing.unsubscribe(read[0], email_normalised=read[1])
+        unsubscribing.unsubscribe(read[0], email_normalised=read[1], address=request.remote_addr)
     if request.form.get("List-Unsubscribe") == ONE_CLICK:
         return _page(token, *read)
     return redirect(url_for(".show", token=token), 303)
 
 
+@blueprint.post("/<token>/why")
+@csrf.exempt
+@public
+@limits.each_network("60 per hour")
+def say_why(token: str) -> ResponseReturnValue:
+    """For the owner to read; nobody has to."""
+    read = _read(token)
+    if read is None:
+        return _wrong()
+    leaving, said = _leaving(request.form.get("leaving", "")), request.form.get("said", "")
+    try:
+        with transaction():
+            unsubscribing.say_why(
+                read[0], email_normalised=read[1], leaving=leaving, said=said, address=request.remote_addr
+            )
+    except Invalid as error:
+        return _page(token, *read, error=error.message, leaving=leaving, said=said)
+    return redirect(url_for(".show", token=token, told=1), 303)
+
+
 @blueprint.post("/<token>/back")
 @csrf.exempt
 @public
+@limits.each_network("60 per hour")
 def take_back(token: str) -> ResponseReturnValue:
     """“This was a mistake.”"""
     read = _read(token)
     if read is None:
         return _wrong()
     with transaction():
-        unsubscribing.take_back(read[0], email_normalised=read[1])
+        unsubscribing.take_back(read[0], email_normalised=read[1], address=request.remote_addr)
     return redirect(url_for(".show", token=token, back=1), 303)
 
 
@@ -56,21 +82,30 @@ def _read(token: str) -> tuple[int, str] | None:
     return unsubscribing.read(token, secret_key=str(current_app.config["SECRET_KEY"]))
 
 
-def _page(token: str, owner_id: int, email: str) -> Response:
-    done = unsubscribing.is_unsubscribed(owner_id, email_normalised=email)
-    sender = unsubscribing.sender_name(owner_id)
-    back = "back" in request.args and not done
-    page = render_template("unsubscribe/show.html", token=token, email=email, sender=sender, done=done, back=back)
-    return _private(make_response(page))
+def _leaving(text: str) -> LeavingReason | None:
+    return LeavingReason(text) if text in set(LeavingReason) else None
+
+
+def _page(token: str, owner_id: int, email: str, *, error: str = "", **typed: object) -> Response:
+    row = unsubscribing.standing(owner_id, email_normalised=email)
+    done = row is not None and row.reason is SuppressionReason.UNSUBSCRIBED
+    sender = unsubscribing.sender(owner_id)
+    with force_locale(language.of_reader(sender.language if sender else None)):
+        page = render_template(
+            "unsubscribe/show.html",
+            token=token,
+            email=email,
+            sender=sender.full_name if sender else "",
+            done=done,
+            back="back" in request.args and not done,
+            told="told" in request.args,
+            standing=row,
+            reasons=words.LEAVING,
+            error=error,
+            typed=typed,
+        )
+    return outside.private(make_response(page, 422 if error else 200))
 
 
 def _wrong() -> Response:
-    return _private(make_response(render_template("unsubscribe/wrong.html"), 404))
-
-
-def _private(response: Response) -> Response:
-    """The address holds the token: it goes to no other site, no cache and no search engine."""
-    response.headers["Referrer-Policy"] = "no-referrer"
-    response.headers["Cache-Control"] = "no-store"
-    response.headers["X-Robots-Tag"] = "noindex"
-    return response
+    return outside.private(make_response(render_template("unsubscribe/wrong.html"), 404))
