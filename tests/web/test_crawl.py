@@ -16,7 +16,9 @@ from mailservice.models import (
     Message,
     Result,
     Role,
+    SavedFilter,
     Suppression,
+    Tag,
     User,
     UserSession,
 )
@@ -48,6 +50,8 @@ MAY_READ = {
     (Delivery, "full_name"): STAFF,
     (Result, "reply"): STAFF,
     (Suppression, "email_normalised"): {},
+    (Tag, "name"): {},
+    (SavedFilter, "name"): {},
 }
 
 
