@@ -16,7 +16,9 @@ from mailservice.models import (
     Message,
     Result,
     Role,
+    SavedFilter,
     Suppression,
+    Tag,
     User,
     UserSession,
 )
@@ -49,6 +51,8 @@ MAY_READ = {
     (Result, "reply"): STAFF,
     (Suppression, "email_normalised"): {},
     (Suppression, "said"): {},
+    (Tag, "name"): {},
+    (SavedFilter, "name"): {},
 }
 
 

@@ -47,9 +47,10 @@ def new_filter():
 def edit_filter(filter_id: int):
     saved = filters.own(current_user, filter_id)
     before = filters.conditions_of(saved)
-    form = SavedFilterForm(
-        request.form if request.method == "POST" else None, data={"name": saved.name} | fields_of(current_user, before)
-    )
+    if request.method == "POST":
+        form = SavedFilterForm(request.form)
+    else:
+        form = SavedFilterForm(None, data={"name": saved.name} | fields_of(current_user, before))
     form.offer(current_user, also=before.mailings)
     wanted = form.read(current_user) if request.method == "POST" else before
     if request.method == "POST" and wanted is not None and "preview" not in request.form:
