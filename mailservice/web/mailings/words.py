@@ -120,7 +120,12 @@ def local(value: datetime, pattern: str = "d MMM y, HH:mm") -> str:
 
 def in_zone(value: datetime, time_zone: str) -> str:
     """A moment on the wall clock of a zone, with its weekday."""
-    return local(value.astimezone(ZoneInfo(time_zone)), "EEE, d MMM y, HH:mm")
+    return with_weekday(value.astimezone(ZoneInfo(time_zone)))
+
+
+def with_weekday(value: datetime) -> str:
+    """A local date and time, as in “Mon, 31 Jan 2031, 09:00”."""
+    return local(value, "EEE, d MMM y, HH:mm")
 
 
 def from_now(value: datetime) -> str:
