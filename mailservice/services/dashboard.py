@@ -46,7 +46,7 @@ def of(owner: User, *, servers: Sequence[str]) -> Board:
     now = clock.now()
     owned = [exists().where(model.owner_id == owner.id) for model in (Client, Message, Mailing)]
     has_clients, has_messages, has_mailings = tuple(db.session.execute(select(*owned)).one())
-    attempts = _attempts(owner, ATTEMPTS)
+    attempts = _attempts(owner, ATTEMPTS, Attempt.status.not_in(Attempt.OPEN))
     failed = _attempts(owner, 5, *_is_trouble())
     return Board(
         breakers=_breakers(servers),

@@ -36,6 +36,7 @@ function replace(box, html) {
   const focused = box.contains(document.activeElement) ? document.activeElement : null;
   const where = focused && (focused.getAttribute("formaction") || focused.getAttribute("href"));
   const before = stages(box);
+  box.style.minHeight = `${box.offsetHeight}px`; // what is below stays where it is
   box.innerHTML = html;
   if (where) box.querySelector(`[formaction="${where}"], [href="${where}"]`)?.focus();
   const news = document.getElementById("live-news");

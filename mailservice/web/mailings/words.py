@@ -8,7 +8,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from babel.dates import format_datetime as format_local
-from flask_babel import format_decimal, format_timedelta, get_locale, npgettext
+from flask_babel import format_decimal, format_timedelta, get_locale, ngettext
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 
@@ -53,7 +53,6 @@ STAGES: Mapping[Stage, Any] = {
     Stage.STOPPING: _l("Stopping"),
 }
 STAGE_COLOURS = {
-    Stage.HELD: "accent",
     Stage.RETRYING: "waiting",
     Stage.SERVER_AWAY: "failed",
     Stage.QUEUED: "waiting",
@@ -104,9 +103,9 @@ def rate(watch: Watch) -> str:
         return "–"
     if watch.rate >= 2:
         n = round(watch.rate)
-        return npgettext("letters", "%(shown)s a second", "%(shown)s a second", n, shown=format_decimal(n))
+        return ngettext("%(shown)s a second", "%(shown)s a second", n, shown=format_decimal(n))
     n = max(1, round(watch.rate * 60))
-    return npgettext("letters", "%(shown)s a minute", "%(shown)s a minute", n, shown=format_decimal(n))
+    return ngettext("%(shown)s a minute", "%(shown)s a minute", n, shown=format_decimal(n))
 
 
 def lasting(value: timedelta | None) -> str:
@@ -121,7 +120,12 @@ def local(value: datetime, pattern: str = "d MMM y, HH:mm") -> str:
 
 def in_zone(value: datetime, time_zone: str) -> str:
     """A moment on the wall clock of a zone, with its weekday."""
-    return local(value.astimezone(ZoneInfo(time_zone)), "EEE, d MMM y, HH:mm")
+    return with_weekday(value.astimezone(ZoneInfo(time_zone)))
+
+
+def with_weekday(value: datetime) -> str:
+    """A local date and time, as in “Mon, 31 Jan 2031, 09:00”."""
+    return local(value, "EEE, d MMM y, HH:mm")
 
 
 def from_now(value: datetime) -> str:
