@@ -27,6 +27,7 @@ class Action(enum.StrEnum):
     MAILING_DISABLED = "mailing_disabled"
     MAILING_ENABLED = "mailing_enabled"
     EXPORTED = "exported"
+    SENT_AGAIN = "sent_again"
     DEMO_LOADED = "demo.load"
     DEMO_HELD = "demo.hold"  # its mailings were paused, because mail goes to a real server
 

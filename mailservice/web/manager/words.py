@@ -36,6 +36,7 @@ ACTIONS: dict[str, Any] = {
     Action.MAILING_DISABLED: _l("disabled a mailing"),
     Action.MAILING_ENABLED: _l("enabled a mailing"),
     Action.EXPORTED: _l("exported a list"),
+    Action.SENT_AGAIN: _l("sent letters again"),
     Action.DEMO_LOADED: _l("loaded the demonstration"),
     Action.DEMO_HELD: _l("paused the demonstration"),
 }
@@ -50,9 +51,12 @@ DETAILS: dict[str, Any] = {
     "to": _l("to"),
     "by": _l("by"),
     "mailings": _l("mailings"),
+    "state": _l("state"),
+    "letters": _l("letters"),
+    "format": _l("format"),
 }
-SUBJECTS = {"user": _l("user %(number)s"), "mailing": _l("mailing %(number)s")}
-PAGES = {"user": "users", "mailing": "mailings"}  # the lists in which the subjects of events stand
+SUBJECTS = {"user": _l("user %(number)s"), "mailing": _l("mailing %(number)s"), "attempt": _l("attempt %(number)s")}
+PAGES = {"user": "users", "mailing": "mailings", "attempt": "attempts"}  # the lists in which subjects of events stand
 SUPPRESSIONS = {
     SuppressionReason.UNSUBSCRIBED: _l("unsubscribed"),
     SuppressionReason.HARD_BOUNCE: _l("there is no such address"),
