@@ -8,6 +8,7 @@ from mailservice.web import (
     blog,
     clients,
     errors,
+    exports,
     filters,
     health,
     home,
@@ -31,6 +32,7 @@ BLUEPRINTS = (
     reports.blueprint,
     unsubscribe.blueprint,
     health.blueprint,
+    exports.blueprint,
 )
 
 

@@ -51,6 +51,7 @@ ODD = ["-1", "0", "abc", "", "1e9", "٣", "9" * 30, "\x00", "%_\\'", "\ud800", "
 ASKED = (
     *("q", "page", "size", "state", "outcome", "mailing", "message", "after", "before", "code", "enhanced"),
     *("reason", "exact", "next", "back"),
+    *("why", "to", "by", "from", "until", "attempt"),
 )
 
 

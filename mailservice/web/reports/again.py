@@ -24,15 +24,17 @@ def again(attempt_id: int) -> ResponseReturnValue:
 @blueprint.post("/attempts/<int:attempt_id>/again")
 def send_again(attempt_id: int) -> ResponseReturnValue:
     state = _state(request.form.get("to"))
-    asked = {"number": request.form.get("number", 0, type=int), "seen": request.form.get("seen", "")}
+    number, seen = request.form.get("number", 0, type=int), request.form.get("seen", "")
     try:
         with transaction():
-            number = resending.send_again(current_user, attempt_id, state=state, address=request.remote_addr, **asked)
+            resending.send_again(
+                current_user, attempt_id, state=state, number=number, seen=seen, address=request.remote_addr
+            )
     except Refused as error:
         return _page(reports.own(current_user, attempt_id), state, refusal=error.message)
     enqueue(Job.TICK)
-    words = ngettext("%(number)s letter is sent again.", "%(number)s letters are sent again.", number)
-    flash(words % {"number": filters.number(number)})
+    shown = filters.number(number)
+    flash(ngettext("%(number)s letter is sent again.", "%(number)s letters are sent again.", number, number=shown))
     return redirect(url_for(".attempt", attempt_id=attempt_id))
 
 
