@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Select, select
 
 from mailservice.database import db
-from mailservice.models import Attempt, Client, State, Suppression, SuppressionReason, User
+from mailservice.models import Attempt, Client, State, Suppression, SuppressionReason
 from mailservice.services import pages, reports
 from mailservice.services.reports import DeliveryLine, Which
 
@@ -37,10 +37,10 @@ class Slice(NamedTuple):
     after: str | None
 
 
-def clients(owner: User, *, words: str = "", after: str | None = None) -> Slice:
+def clients(owner_id: int, *, words: str = "", after: str | None = None) -> Slice:
     """ClientRows whose address, name or comment holds `words`, by address."""
     query: Any = select(Client.email_normalised, Client.email, Client.full_name, Client.comment, Client.created_at)
-    query = query.where(Client.owner_id == owner.id)
+    query = query.where(Client.owner_id == owner_id)
     if words:
         query = query.where(pages.matches(words, Client.email, Client.full_name, Client.comment))
     found, last = _slice(query, Client.email_normalised, after)
@@ -48,12 +48,12 @@ def clients(owner: User, *, words: str = "", after: str | None = None) -> Slice:
 
 
 def suppressions(
-    owner: User, *, words: str = "", reason: SuppressionReason | None = None, after: str | None = None
+    owner_id: int, *, words: str = "", reason: SuppressionReason | None = None, after: str | None = None
 ) -> Slice:
     """SuppressionRows, by address. The detail of an unsubscribing is the list's own affair."""
     address = Suppression.email_normalised
     query: Any = select(address, Suppression.reason, Suppression.detail, Suppression.created_at)
-    query = query.where(Suppression.owner_id == owner.id)
+    query = query.where(Suppression.owner_id == owner_id)
     if words:
         query = query.where(pages.matches(words, address))
     if reason:
@@ -63,8 +63,9 @@ def suppressions(
     return Slice([r._replace(detail="") if r.reason is SuppressionReason.UNSUBSCRIBED else r for r in rows], last)
 
 
-def deliveries(attempt: Attempt, which: Which, *, after: str | None = None) -> Slice:
-    """DeliveryLines of an attempt, by address."""
+def deliveries(attempt_id: int, which: Which, *, after: str | None = None) -> Slice:
+    """DeliveryLines of an attempt that the caller may see, by address."""
+    attempt = db.session.get_one(Attempt, attempt_id)
     found = reports.deliveries(attempt, which, size=SLICE, after=after)
     return Slice(found.lines, found.after)
 

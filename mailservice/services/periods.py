@@ -35,7 +35,7 @@ class Step(enum.StrEnum):
     WEEK = "week"
     MONTH = "month"
 
-    def begin(self, day: date) -> date:
+    def first_day(self, day: date) -> date:
         """The first day of the period that a day lies in; weeks begin on Mondays."""
         match self:
             case Step.DAY:
@@ -68,7 +68,7 @@ class Span(NamedTuple):
 
 @dataclass(frozen=True)
 class Period:
-    begin: date
+    first_day: date
     attempts: int
     counts: Counts
 
@@ -95,8 +95,8 @@ def span(step: Step, *, first: date | None, last: date | None, zone: str) -> Spa
     last = last or clock.now().astimezone(ZoneInfo(zone)).date()
     usual = {Step.DAY: 29, Step.WEEK: 11, Step.MONTH: 11}[step]
     if first is None or first > last:
-        first = step.next(step.begin(last), -usual)
-    return Span(max(first, step.next(step.begin(last), 1 - MOST)), last, zone)
+        first = step.next(step.first_day(last), -usual)
+    return Span(max(first, step.next(step.first_day(last), 1 - MOST)), last, zone)
 
 
 def by_period(owner: User, of: Span, step: Step, *, mailing_id: int | None = None) -> list[Period]:
@@ -104,14 +104,14 @@ def by_period(owner: User, of: Span, step: Step, *, mailing_id: int | None = Non
     quarter = moments.since_epoch(Attempt.due_at, QUARTER)
     query: Any = select(quarter, func.count(), *_sums()).where(*_within(owner, of, mailing_id)).group_by(quarter)
     sums: dict[date, Counter[str]] = {}
-    begin = step.begin(of.first)
+    begin = step.first_day(of.first)
     while begin <= of.last:
         sums[begin] = Counter()
         begin = step.next(begin)
     zone = ZoneInfo(of.zone)
     for at, attempts, *numbers in db.session.execute(query):
         day = datetime.fromtimestamp(at * QUARTER, UTC).astimezone(zone).date()
-        sums[step.begin(day)].update({"attempts": attempts, **dict(zip(STATES, map(int, numbers), strict=True))})
+        sums[step.first_day(day)].update({"attempts": attempts, **dict(zip(STATES, map(int, numbers), strict=True))})
     return [Period(begin, found.pop("attempts", 0), Counts(**found)) for begin, found in sums.items()]
 
 
@@ -160,7 +160,7 @@ def _domains_of(attempt_ids: Sequence[int]) -> list[tuple[str, Counts]]:
     domain = _domain()
     every = select(domain, func.count()).where(Delivery.attempt_id.in_(attempt_ids))
     every = every.group_by(domain).order_by(func.count().desc(), domain).limit(DOMAINS)
-    totals: dict[str, int] = dict(db.session.execute(every).tuples().all())
+    totals = {str(name): int(number) for name, number in db.session.execute(every)}
     lost = (
         select(domain, Result.state, func.count())
         .select_from(Result)

@@ -24,7 +24,7 @@ def sent(owner, at, spread, **values):
 def test_an_attempt_counts_on_the_day_of_the_persons_zone_at_which_it_was_due(owner):
     sent(owner, datetime(2026, 11, 2, 20, 59, tzinfo=UTC), {"sent": 2})  # 23:59 in Moscow
     sent(owner, datetime(2026, 11, 2, 21, 0, tzinfo=UTC), {"sent": 3, "failed": 1})  # the next day
-    found = {p.begin: p for p in periods.by_period(owner, NOVEMBER, Step.DAY)}
+    found = {p.first_day: p for p in periods.by_period(owner, NOVEMBER, Step.DAY)}
     assert len(found) == 30
     assert (found[date(2026, 11, 2)].attempts, found[date(2026, 11, 2)].counts.sent) == (1, 2)
     assert (found[date(2026, 11, 3)].counts.sent, found[date(2026, 11, 3)].counts.failed) == (3, 1)
@@ -49,8 +49,8 @@ def test_the_ends_of_the_span_are_midnights_of_the_zone(owner):
 def test_weeks_begin_on_mondays_and_months_on_their_first(owner, step, begins):
     sent(owner, datetime(2026, 11, 8, 12, 0, tzinfo=UTC), {"sent": 1})
     found = periods.by_period(owner, NOVEMBER, step)
-    assert [p.begin for p in found] == begins
-    assert [p.begin for p in found if p.attempts] == [step.begin(date(2026, 11, 8))]
+    assert [p.first_day for p in found] == begins
+    assert [p.first_day for p in found if p.attempts] == [step.first_day(date(2026, 11, 8))]
 
 
 def test_an_attempt_under_way_counts_as_far_as_it_is(owner):

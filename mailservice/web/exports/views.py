@@ -10,16 +10,16 @@ import enum
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from datetime import datetime
-from functools import partial
+from functools import partial, update_wrapper
 from typing import Any
 
-from flask import Blueprint, Response, request, stream_with_context
+from flask import Blueprint, Flask, Response, current_app, request
 from flask_babel import get_timezone
 from flask_babel import gettext as _
 from flask_login import current_user
 
 from mailservice import clock
-from mailservice.database import Model, db, transaction
+from mailservice.database import Model, transaction
 from mailservice.models import SuppressionReason
 from mailservice.services import audit, exports, reports, texts
 from mailservice.services.audit import Action
@@ -49,7 +49,7 @@ TYPES = {
 def clients(form: Format) -> Response:
     words = texts.search_words(request.args.get("q"))
     titles = [_("E-mail"), _("Name"), _("Comment"), _in_zone(_("Added"))]
-    read = partial(exports.clients, current_user, words=words)
+    read = partial(exports.clients, current_user.id, words=words)
     return _file("clients", form, titles, read, _client_writer())
 
 
@@ -58,7 +58,7 @@ def suppressions(form: Format) -> Response:
     with suppress(ValueError):
         reason = SuppressionReason(request.args.get("reason", ""))
     titles = [_("E-mail"), _("Reason"), _("Detail"), _in_zone(_("Since"))]
-    read = partial(exports.suppressions, current_user, words=words, reason=reason)
+    read = partial(exports.suppressions, current_user.id, words=words, reason=reason)
     return _file("suppressions", form, titles, read, _suppression_writer())
 
 
@@ -66,7 +66,7 @@ def deliveries(attempt_id: int, form: Format) -> Response:
     attempt = reports.own(current_user, attempt_id)
     columns = [_("E-mail"), _("Name"), _("State"), _("Reason"), _("Code"), _("Enhanced code"), _("Server's answer")]
     titles = [*columns, _in_zone(_("When")), _("Tries")]
-    read = partial(exports.deliveries, attempt, asked_for(attempt))
+    read = partial(exports.deliveries, attempt.id, asked_for(attempt))
     return _file("deliveries", form, titles, read, _delivery_writer(), subject=attempt)
 
 
@@ -76,7 +76,8 @@ for each in Format:  # one endpoint for each file: exports.clients_csv, exports.
         (f"/suppressions.{each}", suppressions),
         (f"/attempts/<int:attempt_id>/deliveries.{each}", deliveries),
     ):
-        blueprint.add_url_rule(rule, f"{view.__name__}_{each}", partial(view, form=each), methods=["POST"])
+        named = update_wrapper(partial(view, form=each), view)
+        blueprint.add_url_rule(rule, f"{view.__name__}_{each}", named, methods=["POST"])
 
 
 def _file(
@@ -91,18 +92,21 @@ def _file(
     with transaction():
         note: dict[str, Any] = {"list": name, "format": form.value}
         audit.note(current_user, Action.EXPORTED, subject=subject, address=request.remote_addr, **note)
-    content = WRITERS[form](titles, map(write, _rows(read)))
-    response = Response(stream_with_context(content), mimetype=TYPES[form])
+    app: Flask = current_app._get_current_object()  # type: ignore[attr-defined]
+    response = Response(WRITERS[form](titles, map(write, _rows(read, app))), mimetype=TYPES[form])
     response.headers["Content-Disposition"] = f"attachment; filename={name}-{clock.now():%Y-%m-%d}.{form}"
     return response
 
 
-def _rows(read: Callable[..., Slice]) -> Iterator[Any]:
-    """Row by row; no connection of the database waits for a slow reader."""
+def _rows(read: Callable[..., Slice], app: Flask) -> Iterator[Any]:
+    """Row by row; each slice has a session of its own, so that no connection of the database waits for a slow reader.
+
+    The request is over by then: what is needed of it was taken before.
+    """
     after: str | None = None
     while True:
-        found = read(after=after)
-        db.session.rollback()
+        with app.app_context():
+            found = read(after=after)
         yield from found.rows
         after = found.after
         if after is None:

@@ -75,7 +75,7 @@ def _mailing() -> Mailing | None:
 
 def _names(period: Period, step: Step) -> tuple[str, str]:
     """Short and in full: “9 Nov”, “9–15 Nov 2026”."""
-    begin, last = period.begin, step.next(period.begin, 1)
+    begin, last = period.first_day, step.next(period.first_day, 1)
     if step is Step.MONTH:
         return format_date(begin, "LLL y"), format_date(begin, "LLLL y")
     if step is Step.DAY:
