@@ -24,7 +24,7 @@ from mailservice.services.counting import STATES, Counts
 MOST = 120  # periods of a report
 QUARTER = 900  # seconds: all zones are whole quarters of an hour away from UTC
 DOMAINS = 50
-MOST_DELIVERIES = 200_000  # that a report by domain reads
+MOST_DELIVERIES = 100_000  # that a report by domain reads
 
 _is_final = text("results.state <> 'deferred'")
 _is_not_sent = text("results.state <> 'sent'")

@@ -83,7 +83,7 @@ def _by_batch(attempt: Attempt) -> list[tuple[datetime, str, int]]:
     of_batch = (Delivery.attempt_id == Batch.attempt_id, Delivery.batch == Batch.number)
     tried_at = one.where(*of_batch).correlate(Batch).scalar_subquery()
     counts = [getattr(Batch, state) for state in FINAL]
-    query = select(tried_at, *counts).where(Batch.attempt_id == attempt.id)
+    query = select(tried_at, *counts).where(Batch.attempt_id == attempt.id, Batch.waiting < Batch.size)
     return [
         (at, state, number)
         for at, *numbers in db.session.execute(query)
