@@ -78,3 +78,8 @@ bench-growth: development
 # make bench-web ARGS="--clients 100000": the public pages with the cache and without it.
 bench-web: development
 	@$(BIN)/python -m benchmarks.web $(ARGS)
+
+# make bench-pages: every page for an owner with 100,000 clients, 1,000 mailings and a million deliveries.
+.PHONY: bench-pages
+bench-pages: development
+	@$(BIN)/python -m benchmarks.pages $(ARGS)

@@ -30,6 +30,7 @@ class Action(enum.StrEnum):
     SUPPRESSED = "suppressed"  # addresses put on the stop list by hand
     SUPPRESSION_LIFTED = "suppression_lifted"
     SIGN_UP_FORM_CHANGED = "sign_up_form_changed"
+    SENT_AGAIN = "sent_again"
     DEMO_LOADED = "demo.load"
     DEMO_HELD = "demo.hold"  # its mailings were paused, because mail goes to a real server
 

@@ -12,9 +12,9 @@ from sqlalchemy.orm import contains_eager
 from mailservice import clock
 from mailservice.database import db
 from mailservice.models import Attempt, AttemptStatus, Breaker, Client, Mailing, Message, User
-from mailservice.services import counting, mailings, periods, watching
+from mailservice.services import counting, mailings, recent, watching
 from mailservice.services.mailings import Phase
-from mailservice.services.periods import Period
+from mailservice.services.recent import Period
 from mailservice.services.watching import Watch
 
 FIRINGS = ATTEMPTS = 6
@@ -54,7 +54,7 @@ def of(owner: User, *, servers: Sequence[str]) -> Board:
         disabled=_mailings(owner, Mailing.disabled_at.is_not(None)),
         phases=mailings.phases(owner),
         running=watching.active(owner, servers=servers, now=now),
-        sent=periods.sent(owner, now),
+        sent=recent.sent(owner, now),
         firings=_mailings(
             owner, Mailing.next_at.is_not(None), Mailing.paused_at.is_(None), Mailing.disabled_at.is_(None)
         ),

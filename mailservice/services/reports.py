@@ -9,7 +9,8 @@ from datetime import datetime
 from typing import Any
 
 from flask_babel import gettext as _
-from sqlalchemy import ColumnElement, Select, and_, exists, func, or_, select, text, tuple_
+from sqlalchemy import ColumnElement, Select, and_, exists, false, func, or_, select, text, tuple_
+from sqlalchemy.orm import aliased
 
 from mailservice.database import db
 from mailservice.errors import NotFound
@@ -102,11 +103,15 @@ class Deliveries:
     after: str | None
 
 
+Kind = tuple[Reason | None, int | None, str | None]  # reason, code, enhanced code
+
+
 @dataclass(frozen=True)
 class Which:
     """Which deliveries of an attempt: `state` “waiting” or a final one; `words` are part of the address.
 
-    With `exact` only those of one kind of Trouble: of just this reason and these codes, or of none.
+    With `exact` only those of one kind of Trouble: of just this reason and these codes, or of none. With `kinds`
+    those of any of these kinds.
     """
 
     state: str | None = None
@@ -115,6 +120,7 @@ class Which:
     code: int | None = None
     enhanced: str | None = None
     exact: bool = False
+    kinds: tuple[Kind, ...] | None = None
 
 
 def own(owner: User, attempt_id: int) -> Attempt:
@@ -152,7 +158,7 @@ def attempt_lines(rows: Sequence[Any]) -> list[AttemptLine]:
     return [AttemptLine(attempt, mailing, counts[attempt.id]) for attempt, mailing in rows]
 
 
-def troubles(attempt: Attempt) -> list[Trouble]:
+def troubles(attempt: Attempt, *, most: int = GROUPS) -> list[Trouble]:
     """Why letters were not delivered, by kind, the most frequent first."""
     kind = (Result.state, Result.reason, Result.code, Result.enhanced)
     query = (
@@ -161,17 +167,25 @@ def troubles(attempt: Attempt) -> list[Trouble]:
         .where(Result.attempt_id == attempt.id, _is_not_sent, _is_final)
         .group_by(*kind)
         .order_by(func.count().desc(), Result.state, Result.code)
-        .limit(GROUPS)
+        .limit(most)
     )
     return [Trouble(**row._mapping) for row in db.session.execute(query)]
 
 
 def deferred(attempt: Attempt) -> tuple[int, datetime | None]:
     """How many waiting letters the server has put off, and when the first of them is tried again."""
-    current = and_(Result.delivery_id == Delivery.id, Result.round == Delivery.round, _is_deferred)
-    counted = select(func.count(Delivery.id.distinct()), func.min(Result.not_before))
-    query = _waiting(attempt, counted).join(Result, current)
-    number, at = db.session.execute(query).one()
+    final = aliased(Result, name="final")
+    is_settled = exists().where(
+        final.delivery_id == Delivery.id, final.round == Delivery.round, text("final.state <> 'deferred'")
+    )
+    latest = (
+        select(func.max(Result.not_before).label("at"))
+        .join(Delivery, and_(Delivery.id == Result.delivery_id, Delivery.round == Result.round))
+        .where(Result.attempt_id == attempt.id, Result.state == State.DEFERRED, _is_not_sent, ~is_settled)
+        .group_by(Result.delivery_id)
+        .subquery()
+    )
+    number, at = db.session.execute(select(func.count(), func.min(latest.c.at)).select_from(latest)).one()
     return number, at
 
 
@@ -240,13 +254,16 @@ def _kind(query: Select[Any], attempt: Attempt, which: Which) -> Select[Any]:
     """Restricts to results of the state and, where asked, exactly the reason and the codes."""
     state = State(str(which.state))
     query = query.where(Result.attempt_id == attempt.id, Result.state == state)
-    if not which.exact:
-        return query
-    return query.where(
-        Result.reason.is_not_distinct_from(which.reason),
-        Result.code.is_not_distinct_from(which.code),
-        Result.enhanced.is_not_distinct_from(which.enhanced),
-    )
+    if which.exact:
+        return query.where(_is_kind((which.reason, which.code, which.enhanced)))
+    if which.kinds is not None:
+        return query.where(or_(false(), *map(_is_kind, which.kinds)))
+    return query
+
+
+def _is_kind(kind: Kind) -> ColumnElement[bool]:
+    columns = (Result.reason, Result.code, Result.enhanced)
+    return and_(*(column.is_not_distinct_from(value) for column, value in zip(columns, kind, strict=True)))
 
 
 def _waiting(attempt: Attempt, query: Select) -> Select:

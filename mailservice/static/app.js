@@ -38,7 +38,7 @@ window.addEventListener("beforeunload", (event) => {
 const resting = new Set();
 document.addEventListener("submit", (event) => {
   const form = event.target;
-  if (event.defaultPrevented || form.method !== "post") return;
+  if (event.defaultPrevented || form.method !== "post" || "download" in form.dataset) return;
   if (resting.has(form)) return event.preventDefault();
   resting.add(form);
   setTimeout(() => rest(form, true)); // only after the browser has noted which button it was

@@ -8,6 +8,7 @@ from mailservice.web import (
     blog,
     clients,
     errors,
+    exports,
     filters,
     health,
     home,
@@ -36,6 +37,7 @@ BLUEPRINTS = (
     suppressions.blueprint,
     signups.blueprint,
     signups.public_blueprint,
+    exports.blueprint,
 )
 
 

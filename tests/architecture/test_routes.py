@@ -59,6 +59,7 @@ ASKED = (
     *("q", "page", "size", "state", "outcome", "mailing", "message", "after", "before", "code", "enhanced"),
     *("any", "all", "none", "domain", "since", "until", "days", "got", "missed", "by"),
     *("reason", "exact", "next", "back", "sort"),
+    *("why", "to", "from", "attempt"),
 )
 
 

@@ -6,11 +6,12 @@ from collections import Counter
 import pytest
 from sqlalchemy import func, select
 
-from mailservice.database import db, read
-from mailservice.models import Attempt, Batch, Delivery, Result, State
+from mailservice.database import db, read, transaction
+from mailservice.models import Attempt, Batch, Delivery, Result, State, User
 from mailservice.queues import Job, enqueue
+from mailservice.services import resending
 from tests import factories, invariants
-from tests.engine import attempt_of, due_mailing
+from tests.engine import attempt_of, due_mailing, run_senders
 from tests.faults.conftest import wait_until
 
 LETTERS = 300
@@ -174,3 +175,34 @@ def test_ringing_without_redis_is_no_error(app):
     assert enqueue(Job.TICK) is False
     app.extensions.pop("redis_clients", None)
     assert db.session.scalar(select(func.count(Delivery.id))) == 0
+
+
+def test_a_worker_killed_in_the_second_round_loses_and_doubles_nothing(mailing, mail_server, processes):
+    """What was refused is sent again by a person; the one who does it dies in the middle."""
+    refused = [f"client-{n}@example.org" for n in range(0, LETTERS, 3)]
+    for email in refused:
+        mail_server.on_rcpt(email, "552 5.2.2 mailbox full")
+    mail_server.delay = 0
+    run_senders()
+    attempt = attempt_of(mailing)
+    assert (attempt.failed, attempt.sent) == (len(refused), LETTERS - len(refused))
+    mail_server.forget()
+    mail_server.delay = SLOW
+    first_round = attempt.sent
+    offer = resending.offer(attempt, State.FAILED)
+    with transaction():
+        owner = db.session.get_one(User, attempt.owner_id)
+        resending.send_again(owner, attempt.id, state=State.FAILED, number=offer.number, seen=offer.seen)
+    processes.start("scheduler")
+    processes.start("worker", "accounts", "ticks")
+    victim = processes.start("worker", "sending")
+    wait_until(lambda: len(mail_server.accepted) > first_round + 20, what="the first letters of the second round")
+    victim.send_signal(signal.SIGKILL)
+    victim.wait()
+    processes.start("worker", "sending")
+    wait_until(lambda: is_closed(mailing), seconds=60, what="the attempt's end")
+    attempt = attempt_of(mailing)
+    assert attempt.failed == 0
+    assert attempt.sent + attempt.unknown == LETTERS
+    assert attempt.unknown <= 2 * 8
+    invariants.assert_hold(letter.message_id for letter in mail_server.accepted)

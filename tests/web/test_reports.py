@@ -1,11 +1,15 @@
 import re
 
 import pytest
+from sqlalchemy import select
 
-from mailservice.models import AttemptStatus, Reason
+from mailservice.database import db, transaction
+from mailservice.models import AttemptStatus, Mailing, Reason, Result, State
 from mailservice.services.counting import STATES
 from mailservice.web.reports.words import REASONS, refusal
 from tests import factories
+from tests.engine import attempt_of, due_mailing, run_senders
+from tests.faults.mail_server import ACCEPT, DROP
 from tests.services.test_reports import SPREAD, attempt
 
 
@@ -126,3 +130,77 @@ def test_what_was_left_out_is_not_called_undelivered(signed_in, owner):
     undelivered, _, left_out = page.partition("Left out")
     assert 'title="skipped"' in left_out
     assert 'title="skipped"' not in undelivered
+
+
+def test_the_reasons_stand_in_plain_words_and_each_group_opens_its_list(signed_in, owner):
+    row = attempt(owner, {"sent": 1, "failed": 5, "unknown": 1}, status=AttemptStatus.DONE, succeeded=False)
+    replies = [(550, "5.1.1"), (550, "5.1.1"), (553, None), (552, "5.2.2"), (550, "5.7.1")]
+    with transaction() as session:
+        for result, (code, enhanced) in zip(
+            session.scalars(select(Result).where(Result.state == State.FAILED)), replies, strict=True
+        ):
+            result.code, result.enhanced, result.reply = code, enhanced, f"{code} {enhanced or ''} no"
+    page = signed_in.get(f"/attempts/{row.id}")
+    links = re.findall(r'href="([^"]+why=(\w+)[^"]*)"><i[^>]+></i>(\d+)</a>', page.text)
+    assert {(cause, int(number)) for _, cause, number in links} == {
+        ("no_address", 3),
+        ("mailbox_full", 1),
+        ("unwanted", 1),
+        ("lost", 1),
+    }
+    for link, _cause, number in links:
+        assert rows(signed_in.get(link.replace("&amp;", "&"))) == int(number)
+    assert "<summary>The server's answers</summary>" in page.text
+    assert "553  no" in page.text
+
+
+def test_the_chart_has_a_name_a_description_and_the_numbers_beside(signed_in, owner):
+    row = attempt(owner, {"sent": 4, "failed": 1}, status=AttemptStatus.DONE, succeeded=False)
+    page = signed_in.get(f"/attempts/{row.id}").text
+    svg = page[page.index('<svg viewBox="0 0 1000 200"') :].partition("</svg>")[0]
+    assert 'role="img" aria-labelledby="course-title course-desc"' in svg
+    assert "4 sent, 1 failed. From" in svg
+    assert 'class="c-sent"' in svg
+    assert "style=" not in page
+    table = page[page.index("The same in numbers") :].partition("</table>")[0]
+    assert re.findall(r'<td class="num">(\d+)</td>', table) == ["4", "1"]
+
+
+def test_sending_again_asks_first_and_says_what_it_did(signed_in, owner, mail_server):
+    mail_server.on_dot((ACCEPT, DROP), times=1)
+    mailing = due_mailing(owner, ["lost@example.org"])
+    run_senders()
+    row = attempt_of(mailing)
+    page = signed_in.get(f"/attempts/{row.id}")
+    assert f'href="/attempts/{row.id}/again?to=unknown"' in page.text
+    page = signed_in.get(f"/attempts/{row.id}/again?to=unknown")
+    assert "Some of them may get the letter twice." in page.text
+    assert "Send 1 letter again" in page.text
+    fields = dict(re.findall(r'name="(to|number|seen)" value="([^"]*)"', page.text))
+    answers = [factories.post(signed_in, f"/attempts/{row.id}/again", fields) for _ in range(2)]
+    assert [answer.status_code for answer in answers] == [302, 409]
+    assert "being sent at this moment" in answers[1].text
+    assert "1 letter is sent again." in answers[1].text
+    run_senders()
+    assert len(mail_server.letters_to("lost@example.org")) == 2
+    assert attempt_of(mailing).succeeded
+
+
+def test_where_nobody_failed_there_is_nobody_to_send_to(signed_in, owner):
+    row = attempt(owner, {"sent": 1}, status=AttemptStatus.DONE, succeeded=True)
+    assert "/again" not in signed_in.get(f"/attempts/{row.id}").text
+    page = signed_in.get(f"/attempts/{row.id}/again")
+    assert page.status_code == 200
+    assert "There is nobody to send to again." in page.text
+
+
+def test_the_times_of_a_mailing_stand_side_by_side(signed_in, owner):
+    first = attempt(owner, {"sent": 3, "failed": 1}, status=AttemptStatus.DONE, succeeded=False)
+    mailing = db.session.get_one(Mailing, first.mailing_id)
+    second = {"status": AttemptStatus.DONE, "succeeded": True, "occurrence": 1}
+    attempt(owner, {"sent": 4}, mailing=mailing, **second)
+    page = signed_in.get(f"/reports?mailing={mailing.id}").text
+    assert "From one time to the next" in page
+    assert page.count('<rect class="chart-aim"') == 2
+    assert "75%" in page
+    assert "100%" in page

@@ -8,9 +8,9 @@ from flask_babel import get_locale
 from flask_login import current_user
 
 from mailservice import clock
-from mailservice.services import dashboard, periods, watching
+from mailservice.services import dashboard, recent, watching
 from mailservice.services.mailings import Phase
-from mailservice.services.periods import Period
+from mailservice.services.recent import Period
 from mailservice.web import paging
 from mailservice.web.blog import kept
 from mailservice.web.home import blueprint
@@ -44,12 +44,12 @@ def sent() -> ResponseReturnValue:
     period, now = Period.TODAY, clock.now()
     with suppress(ValueError):
         period = Period(request.args.get("period", ""))
-    page = periods.attempts(current_user, period, now, **paging.asked())
+    page = recent.attempts(current_user, period, now, **paging.asked())
     return render_template(
         "home/sent.html",
         page=page,
         period=period,
         home_words=home_words,
-        sent=periods.sent(current_user, now),
-        since=periods.begins(period, current_user.time_zone, now),
+        sent=recent.sent(current_user, now),
+        since=recent.begins(period, current_user.time_zone, now),
     )

@@ -3,7 +3,7 @@
 from flask_babel import lazy_gettext as _l
 from flask_babel import ngettext
 
-from mailservice.services.periods import Period
+from mailservice.services.recent import Period
 
 PERIODS = {Period.TODAY: _l("today"), Period.WEEK: _l("in 7 days"), Period.MONTH: _l("in 30 days")}
 

@@ -5,18 +5,18 @@ from __future__ import annotations
 import csv
 import io
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from flask import Response
 
 from mailservice import clock
+from mailservice.web.sheets import safe
 
 if TYPE_CHECKING:
     from mailservice.web.manager.desk import Desk
 
 MOST = 50_000  # rows: some seconds' work
 SLICE = 1_000  # rows read at once
-FORMULA = tuple("=+-@\t\r\n＝＋－＠")  # a spreadsheet runs what begins so
 
 
 @dataclass(frozen=True)
@@ -43,11 +43,3 @@ def written(view: Desk, numbers: list[int]) -> File:
             writer.writerow([safe(view.get_export_value(line, name)) for name, _title in columns])
             rows += 1
     return File(f"{view.slug}-{clock.now():%Y-%m-%d}.csv", text.getvalue(), rows)
-
-
-def safe(value: Any) -> str:
-    """The value as a cell that a spreadsheet shows and does not run."""
-    if isinstance(value, int | float):
-        return str(value)
-    text = str(value)
-    return f"'{text}" if text.startswith(FORMULA) or text.lstrip().startswith(FORMULA) else text

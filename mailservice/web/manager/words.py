@@ -40,6 +40,7 @@ ACTIONS: dict[str, Any] = {
     Action.SUPPRESSED: _l("put addresses on the stop list"),
     Action.SUPPRESSION_LIFTED: _l("took an address off the stop list"),
     Action.SIGN_UP_FORM_CHANGED: _l("changed the sign-up form"),
+    Action.SENT_AGAIN: _l("sent letters again"),
     Action.DEMO_LOADED: _l("loaded the demonstration"),
     Action.DEMO_HELD: _l("paused the demonstration"),
 }
@@ -55,9 +56,12 @@ DETAILS: dict[str, Any] = {
     "by": _l("by"),
     "mailings": _l("mailings"),
     "was": _l("reason"),
+    "state": _l("state"),
+    "letters": _l("letters"),
+    "format": _l("format"),
 }
-SUBJECTS = {"user": _l("user %(number)s"), "mailing": _l("mailing %(number)s")}
-PAGES = {"user": "users", "mailing": "mailings"}  # the lists in which the subjects of events stand
+SUBJECTS = {"user": _l("user %(number)s"), "mailing": _l("mailing %(number)s"), "attempt": _l("attempt %(number)s")}
+PAGES = {"user": "users", "mailing": "mailings", "attempt": "attempts"}  # the lists in which subjects of events stand
 QUEUES = {"accounts": _l("account letters"), "ticks": _l("planning"), "sending": _l("sending")}
 WORKERS = {"idle": _l("idle"), "busy": _l("busy"), "started": _l("starting"), "suspended": _l("suspended")}
 STANDINGS = {"active": _l("active"), "blocked": _l("blocked"), "unconfirmed": _l("not confirmed")}

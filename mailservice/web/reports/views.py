@@ -8,11 +8,12 @@ from flask import Blueprint, render_template, request
 from flask.typing import ResponseReturnValue
 from flask_login import current_user
 
-from mailservice.models import Reason
-from mailservice.services import mailings, reports, texts
+from mailservice.models import Attempt, Reason, State
+from mailservice.services import causes, courses, mailings, reports, texts
+from mailservice.services.causes import Cause
 from mailservice.services.counting import STATES, counts_of
 from mailservice.services.reports import Ending, Which
-from mailservice.web import paging
+from mailservice.web import charts, paging
 from mailservice.web.reports import words as say
 
 blueprint = Blueprint("reports", __name__)
@@ -36,26 +37,37 @@ def index() -> ResponseReturnValue:
     with suppress(ValueError):
         ending = Ending(request.args.get("outcome", ""))
     page = reports.attempts(current_user, mailing_id=mailing_id, ending=ending, **paging.asked())
-    return render_template("reports/index.html", page=page, mailing=mailing, ending=ending, Ending=Ending)
+    return render_template(
+        "reports/index.html",
+        page=page,
+        mailing=mailing,
+        ending=ending,
+        Ending=Ending,
+        chart=charts.of_attempts(page.items) if mailing else None,
+    )
 
 
 @blueprint.get("/attempts/<int:attempt_id>")
 def attempt(attempt_id: int) -> ResponseReturnValue:
     attempt = reports.own(current_user, attempt_id)
+    counts = counts_of([attempt])[attempt.id]
+    course = courses.of(attempt, total=counts.total, zone=current_user.time_zone)
     return render_template(
         "reports/attempt.html",
         attempt=attempt,
-        counts=counts_of([attempt])[attempt.id],
+        counts=counts,
         ending=reports.ending_of(attempt),
-        troubles=reports.troubles(attempt),
+        groups=causes.groups(attempt),
         deferred=reports.deferred(attempt) if attempt.is_open else (0, None),
+        course=course,
+        chart=charts.of_course(course) if course else None,
     )
 
 
 @blueprint.get("/attempts/<int:attempt_id>/deliveries")
 def deliveries(attempt_id: int) -> ResponseReturnValue:
     attempt = reports.own(current_user, attempt_id)
-    which = _asked_for()
+    which, cause = asked_for(attempt), _cause()
     page = reports.deliveries(
         attempt,
         which,
@@ -64,15 +76,21 @@ def deliveries(attempt_id: int) -> ResponseReturnValue:
         before=_address("before"),
     )
     counts = counts_of([attempt])[attempt.id]
-    return render_template("reports/deliveries.html", attempt=attempt, which=which, page=page, counts=counts)
+    return render_template(
+        "reports/deliveries.html", attempt=attempt, which=which, cause=cause, page=page, counts=counts
+    )
 
 
-def _asked_for() -> Which:
+def asked_for(attempt: Attempt) -> Which:
     """The filters in the address; what makes no sense is left out."""
     args = request.args
     state = args.get("state") if args.get("state") in STATES else None
     words = texts.search_words(args.get("q"))
-    if "exact" not in args or state in (None, "waiting"):
+    if state in (None, "waiting"):
+        return Which(state, words)
+    if cause := _cause():
+        return Which(state, words, kinds=causes.kinds_of(attempt, State(state), cause))
+    if "exact" not in args:
         return Which(state, words)
     reason = None
     with suppress(ValueError):
@@ -81,6 +99,12 @@ def _asked_for() -> Which:
     enhanced = texts.search_words(args.get("enhanced")) or None
     code = code if code and 0 < code <= BIGGEST_CODE else None
     return Which(state, words, reason=reason, code=code, enhanced=enhanced, exact=True)
+
+
+def _cause() -> Cause | None:
+    with suppress(ValueError):
+        return Cause(request.args.get("why", ""))
+    return None
 
 
 def _address(name: str) -> str | None:

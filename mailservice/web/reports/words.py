@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from flask_babel import format_percent, lazy_pgettext
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
-from flask_babel import lazy_pgettext
 
 from mailservice.models import Attempt, Reason
+from mailservice.services.causes import Cause
+from mailservice.services.counting import Counts
 from mailservice.services.reports import Ending, Trouble
 
 REASONS: dict[Reason, Any] = {
@@ -84,6 +86,54 @@ _STATES: dict[str, Any] = {
     "cancelled": _l("The attempt was stopped before the letter's turn came"),
 }
 
+# What a person may do about a group of them, or why there is nothing to do.
+CAUSES: dict[Cause, tuple[Any, Any]] = {
+    Cause.NO_ADDRESS: (
+        _l("There is no such address"),
+        _l("These addresses go on the stop list, so that nobody writes to them again."),
+    ),
+    Cause.MAILBOX_FULL: (_l("The mailbox is full"), _l("Send again in some days.")),
+    Cause.MAILBOX_OFF: (_l("The mailbox is switched off"), _l("Ask the client for another address.")),
+    Cause.UNWANTED: (
+        _l("Refused as spam or by the recipient's rules"),
+        _l("Make sure that these clients want your letters, and that the text does not read like an advertisement."),
+    ),
+    Cause.NOT_TRUSTED: (
+        _l("The sender's domain is not trusted"),
+        _l("Its SPF, DKIM or DMARC records are missing or wrong: show this to whoever runs the mail server."),
+    ),
+    Cause.SENDER: (
+        _l("Our own address was refused"),
+        _l("The server takes no letters from this sender: show this to whoever runs the mail server."),
+    ),
+    Cause.TOO_BIG: (_l("The letter is too big"), _l("Make it smaller: fewer or smaller pictures.")),
+    Cause.TEMPORARY: (
+        _l("The recipient's server had trouble for too long"),
+        _l("It asked to come later until the time was over. Send again when it has recovered."),
+    ),
+    Cause.NO_WAY: (
+        _l("The recipient's server was not found or did not answer"),
+        _l("Look for misspelt domains, or send again later."),
+    ),
+    Cause.REFUSED: (_l("Refused, and no code says why"), _l("The server's own words are beneath.")),
+    Cause.BAD_MESSAGE: (_l("No letter can be made of this message"), _l("Look through the message's text.")),
+    Cause.LOST: (
+        _l("The connection broke before the server's answer"),
+        _l("These letters may have arrived. Sent again, some of them come twice."),
+    ),
+    Cause.SUPPRESSED: (_l("The address is on the stop list"), ""),
+    Cause.CLIENT_GONE: (_l("The client was deleted before the letter's turn came"), ""),
+    Cause.STOPPED: (_l("The attempt was stopped before their turn came"), ""),
+}
+
+
+def cause(value: Cause) -> str:
+    return str(CAUSES[value][0])
+
+
+def advice(value: Cause) -> str:
+    return str(CAUSES[value][1])
+
 
 def reason(value: Reason | None) -> str:
     """Why an attempt ended or a delivery was not made, as part of a sentence; empty without a reason."""
@@ -122,6 +172,12 @@ def ending(attempt: Attempt, which: Ending) -> str:
     if attempt.reason is None:
         return word
     return _("%(state)s: %(reason)s", state=word, reason=reason(attempt.reason))
+
+
+def rate(counts: Counts) -> str:
+    """The share of the accepted among all that were tried, rounded down: 100 % is said of all alone."""
+    tried = counts.sent + counts.failed + counts.unknown
+    return str(format_percent(counts.sent * 1000 // tried / 1000, "#,##0.#%")) if tried else "–"
 
 
 def _capital(text: str) -> str:

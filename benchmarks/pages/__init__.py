@@ -1,0 +1,1 @@
+"""How long the pages of an owner with very much of everything take."""

@@ -1,0 +1,84 @@
+"""Long lists for files, a slice at a time: each is one short question, by the index on addresses."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from sqlalchemy import Select, select
+
+from mailservice.database import db
+from mailservice.models import Attempt, Client, State, Suppression, SuppressionReason
+from mailservice.services import pages, reports
+from mailservice.services.reports import DeliveryLine, Which
+
+SLICE = 1_000  # rows
+
+
+class ClientRow(NamedTuple):
+    email: str
+    full_name: str
+    comment: str
+    created_at: datetime
+
+
+class SuppressionRow(NamedTuple):
+    email: str
+    reason: SuppressionReason
+    detail: str
+    created_at: datetime
+
+
+class Slice(NamedTuple):
+    """`after` is the address from which the list goes on; None where it ends."""
+
+    rows: Sequence[Any]
+    after: str | None
+
+
+def clients(owner_id: int, *, words: str = "", after: str | None = None) -> Slice:
+    """ClientRows whose address, name or comment holds `words`, by address."""
+    query: Any = select(Client.email_normalised, Client.email, Client.full_name, Client.comment, Client.created_at)
+    query = query.where(Client.owner_id == owner_id)
+    if words:
+        query = query.where(pages.matches(words, Client.email, Client.full_name, Client.comment))
+    found, last = _slice(query, Client.email_normalised, after)
+    return Slice([ClientRow(*row) for _, *row in found], last)
+
+
+def suppressions(
+    owner_id: int, *, words: str = "", reason: SuppressionReason | None = None, after: str | None = None
+) -> Slice:
+    """SuppressionRows, by address. The detail of an unsubscribing is the list's own affair."""
+    address = Suppression.email_normalised
+    query: Any = select(address, Suppression.reason, Suppression.detail, Suppression.created_at)
+    query = query.where(Suppression.owner_id == owner_id)
+    if words:
+        query = query.where(pages.matches(words, address))
+    if reason:
+        query = query.where(Suppression.reason == reason)
+    found, last = _slice(query, address, after)
+    rows = [SuppressionRow(*row) for row in found]
+    return Slice([r._replace(detail="") if r.reason is SuppressionReason.UNSUBSCRIBED else r for r in rows], last)
+
+
+def deliveries(attempt_id: int, which: Which, *, after: str | None = None) -> Slice:
+    """DeliveryLines of an attempt that the caller may see, by address."""
+    attempt = db.session.get_one(Attempt, attempt_id)
+    found = reports.deliveries(attempt, which, size=SLICE, after=after)
+    return Slice(found.lines, found.after)
+
+
+def state_of(line: DeliveryLine) -> str:
+    """“waiting” and “deferred” are told apart."""
+    if line.state:
+        return line.state.value
+    return State.DEFERRED.value if line.latest else "waiting"
+
+
+def _slice(query: Select[Any], address: Any, after: str | None) -> tuple[Sequence[Any], str | None]:
+    if after is not None:
+        query = query.where(address > after)
+    found = db.session.execute(query.order_by(address).limit(SLICE)).all()
+    return found, found[-1][0] if len(found) == SLICE else None
