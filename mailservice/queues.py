@@ -44,6 +44,8 @@ class Job(enum.StrEnum):
     DRAIN = "mailservice.jobs.entries.drain"
     ACCOUNT_LETTER = "mailservice.jobs.entries.account_letter"
     WRITE_VIEWS = "mailservice.jobs.entries.write_views"
+    IMPORT = "mailservice.jobs.entries.import_clients"
+    CLEAR_UP_IMPORTS = "mailservice.jobs.entries.clear_up_imports"
 
 
 QUEUE_OF = {
@@ -51,6 +53,8 @@ QUEUE_OF = {
     Job.DRAIN: QueueName.SENDING,
     Job.ACCOUNT_LETTER: QueueName.ACCOUNTS,
     Job.WRITE_VIEWS: QueueName.TICKS,
+    Job.IMPORT: QueueName.SENDING,
+    Job.CLEAR_UP_IMPORTS: QueueName.TICKS,
 }
 
 

@@ -8,6 +8,7 @@ from mailservice.jobs.scheduler import Periodic, PeriodicScheduler
 from mailservice.queues import Job, connection
 
 WRITE_VIEWS_EVERY = 60  # seconds
+CLEAR_UP_IMPORTS_EVERY = 600
 
 
 @click.command("scheduler")
@@ -17,5 +18,6 @@ def command() -> None:
     table = [
         Periodic(Job.TICK, every=current_app.config["SETTINGS"].tick_seconds),
         Periodic(Job.WRITE_VIEWS, every=WRITE_VIEWS_EVERY),
+        Periodic(Job.CLEAR_UP_IMPORTS, every=CLEAR_UP_IMPORTS_EVERY),
     ]
     PeriodicScheduler(table, connection(timeout=5.0)).run()

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 from mailservice import visits
 from mailservice.database import db
-from mailservice.jobs import account_letters, drains, ticks
+from mailservice.jobs import account_letters, drains, importing, ticks
 
 
 @contextmanager
@@ -22,6 +22,7 @@ def tick() -> None:
     with _clean_session():
         ticks.tick()
         drains.ring()
+        importing.ring()
 
 
 def drain(attempt_id: int) -> None:
@@ -38,3 +39,13 @@ def account_letter(kind: str, user_id: int, tried: int = 0, mailing_id: int | No
 def write_views() -> None:
     with _clean_session():
         visits.flush()
+
+
+def import_clients(import_id: int) -> None:
+    with _clean_session():
+        importing.take_turn(import_id)
+
+
+def clear_up_imports() -> None:
+    with _clean_session():
+        importing.clear_up()

@@ -4,6 +4,7 @@ from mailservice.models.attempt import Attempt, AttemptStatus, Reason
 from mailservice.models.batch import Batch
 from mailservice.models.breaker import Breaker
 from mailservice.models.client import Client
+from mailservice.models.client_import import FileKind, Import, ImportRow, ImportStatus, RowState
 from mailservice.models.delivery import Delivery
 from mailservice.models.event import Event
 from mailservice.models.mailing import Mailing, MailingStatus, Periodicity, mailing_clients
@@ -23,6 +24,10 @@ __all__ = [
     "Client",
     "Delivery",
     "Event",
+    "FileKind",
+    "Import",
+    "ImportRow",
+    "ImportStatus",
     "Mailing",
     "MailingStatus",
     "Message",
@@ -32,6 +37,7 @@ __all__ = [
     "Reason",
     "Result",
     "Role",
+    "RowState",
     "State",
     "Suppression",
     "SuppressionReason",

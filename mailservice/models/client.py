@@ -6,7 +6,7 @@ from sqlalchemy import ForeignKey, Index, String, Text, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from mailservice import clock
-from mailservice.database import Key, Model
+from mailservice.database import BigId, Key, Model
 from mailservice.models.user import User
 
 
@@ -28,6 +28,7 @@ class Client(Model):
     email_normalised: Mapped[str] = mapped_column(String(320), index=True)
     full_name: Mapped[str] = mapped_column(String(200), default="")
     comment: Mapped[str] = mapped_column(Text, default="")
+    import_id: Mapped[int | None] = mapped_column(BigId)  # that made it: a memory, the import may be gone
     created_at: Mapped[datetime] = mapped_column(default=clock.now)
     updated_at: Mapped[datetime] = mapped_column(default=clock.now, onupdate=clock.now)
 

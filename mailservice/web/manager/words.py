@@ -36,6 +36,8 @@ ACTIONS: dict[str, Any] = {
     Action.MAILING_DISABLED: _l("disabled a mailing"),
     Action.MAILING_ENABLED: _l("enabled a mailing"),
     Action.EXPORTED: _l("exported a list"),
+    Action.IMPORTED: _l("imported clients"),
+    Action.IMPORT_UNDONE: _l("undid an import"),
     Action.DEMO_LOADED: _l("loaded the demonstration"),
     Action.DEMO_HELD: _l("paused the demonstration"),
 }
@@ -50,8 +52,12 @@ DETAILS: dict[str, Any] = {
     "to": _l("to"),
     "by": _l("by"),
     "mailings": _l("mailings"),
+    "new": _l("new"),
+    "changed": _l("changed"),
+    "removed": _l("removed"),
+    "restored": _l("restored"),
 }
-SUBJECTS = {"user": _l("user %(number)s"), "mailing": _l("mailing %(number)s")}
+SUBJECTS = {"user": _l("user %(number)s"), "mailing": _l("mailing %(number)s"), "import": _l("import %(number)s")}
 PAGES = {"user": "users", "mailing": "mailings"}  # the lists in which the subjects of events stand
 SUPPRESSIONS = {
     SuppressionReason.UNSUBSCRIBED: _l("unsubscribed"),
