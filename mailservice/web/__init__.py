@@ -11,6 +11,7 @@ from mailservice.web import (
     filters,
     health,
     home,
+    imports,
     limits,
     mailings,
     manager,
@@ -31,6 +32,7 @@ BLUEPRINTS = (
     reports.blueprint,
     unsubscribe.blueprint,
     health.blueprint,
+    imports.blueprint,
 )
 
 

@@ -22,6 +22,9 @@ from mailservice.models import (
     Batch,
     Delivery,
     Event,
+    FileKind,
+    Import,
+    ImportStatus,
     Post,
     Result,
     Role,
@@ -88,6 +91,7 @@ class Things:
     post_id: int
     event_id: int
     session_id: int
+    import_id: int
 
     slug: str
 
@@ -177,6 +181,7 @@ def _others(owner: User) -> list[Any]:
         Post(author_id=owner.id, title="News", slug=f"news-{number}", body="Good day", published_at=now),
         Event(actor_id=owner.id, action="signed_in", subject_type="user", subject_id=owner.id, address="192.0.2.1"),
         UserSession(user_id=owner.id, user_key=owner.session_key, expires_at=now + timedelta(days=1)),
+        Import(owner_id=owner.id, name="clients.csv", stored="", kind=FileKind.TEXT, status=ImportStatus.DONE, new=1),
     ]
 
 
