@@ -8,7 +8,6 @@ from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from flask_wtf.file import FileField
 from wtforms import BooleanField, RadioField, SelectField, TextAreaField
-from wtforms.validators import Optional
 
 from mailservice.models import FileKind, Import
 from mailservice.services.importing.columns import Role
@@ -33,8 +32,8 @@ DELIMITERS = {";": _l("semicolon ;"), ",": _l("comma ,"), "tab": _l("tab")}
 
 
 class UploadForm(Form):
-    file = FileField(_l("File"), validators=[Optional()])
-    text = TextAreaField(_l("Or paste the table here"), validators=[Optional()])
+    file = FileField(_l("File"))
+    text = TextAreaField(_l("Paste the table here"))
 
 
 class ColumnsForm(Form):
