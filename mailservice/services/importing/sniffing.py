@@ -33,6 +33,7 @@ def encoding_of(path: Path) -> str:
         try:
             while chunk := file.read(CHUNK):
                 decoder.decode(chunk)
+            decoder.decode(b"", True)
         except UnicodeDecodeError:
             return "cp1251"
     return "utf-8"
