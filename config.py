@@ -79,6 +79,7 @@ class Settings:
     log_level: str = "INFO"
     tick_seconds: int = 3
     lease_seconds: int = 30
+    import_megabytes: int = 100
 
     @property
     def production(self) -> bool:
@@ -137,6 +138,11 @@ class Settings:
     def images_path(self) -> Path:
         """Where the pictures of posts are."""
         return self.instance_path / "images"
+
+    @property
+    def imports_path(self) -> Path:
+        """Where files of clients are kept for some days."""
+        return self.instance_path / "imports"
 
     def flask(self) -> dict[str, object]:
         """The mapping that Flask and its extensions read."""
@@ -258,7 +264,7 @@ def _problems(s: Settings) -> list[str]:
         if not 0 < getattr(s, name) < 65536:
             lines.append(f"{name.upper()}: must be between 1 and 65535.")
     counts = ("web_workers", "workers", "inbox_keep", "tick_seconds", "lease_seconds", "mail_connections")
-    for name in (*counts, "mail_timeout", "mail_final_timeout"):
+    for name in (*counts, "mail_timeout", "mail_final_timeout", "import_megabytes"):
         if not getattr(s, name) > 0:
             lines.append(f"{name.upper()}: must be above zero.")
     for name in ("mail_letters_per_connection", "mail_per_second", "mail_per_hour"):

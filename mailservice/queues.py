@@ -45,6 +45,8 @@ class Job(enum.StrEnum):
     ACCOUNT_LETTER = "mailservice.jobs.entries.account_letter"
     WRITE_VIEWS = "mailservice.jobs.entries.write_views"
     FORGET_SIGN_UPS = "mailservice.jobs.entries.forget_sign_ups"
+    IMPORT = "mailservice.jobs.entries.import_clients"
+    CLEAR_UP_IMPORTS = "mailservice.jobs.entries.clear_up_imports"
 
 
 QUEUE_OF = {
@@ -53,6 +55,8 @@ QUEUE_OF = {
     Job.ACCOUNT_LETTER: QueueName.ACCOUNTS,
     Job.WRITE_VIEWS: QueueName.TICKS,
     Job.FORGET_SIGN_UPS: QueueName.TICKS,
+    Job.IMPORT: QueueName.SENDING,
+    Job.CLEAR_UP_IMPORTS: QueueName.TICKS,
 }
 
 

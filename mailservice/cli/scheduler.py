@@ -9,6 +9,7 @@ from mailservice.queues import Job, connection
 
 WRITE_VIEWS_EVERY = 60  # seconds
 FORGET_SIGN_UPS_EVERY = 3600
+CLEAR_UP_IMPORTS_EVERY = 600
 
 
 @click.command("scheduler")
@@ -19,5 +20,6 @@ def command() -> None:
         Periodic(Job.TICK, every=current_app.config["SETTINGS"].tick_seconds),
         Periodic(Job.WRITE_VIEWS, every=WRITE_VIEWS_EVERY),
         Periodic(Job.FORGET_SIGN_UPS, every=FORGET_SIGN_UPS_EVERY),
+        Periodic(Job.CLEAR_UP_IMPORTS, every=CLEAR_UP_IMPORTS_EVERY),
     ]
     PeriodicScheduler(table, connection(timeout=5.0)).run()

@@ -14,7 +14,7 @@ from sqlalchemy.exc import DBAPIError
 
 from mailservice import clock
 from mailservice.database import db, read
-from mailservice.jobs import drains, ticks
+from mailservice.jobs import drains, importing, ticks
 from mailservice.sending import ledger, settling
 from mailservice.services import progress
 from mailservice.services.progress import Progress
@@ -78,6 +78,8 @@ def _send(mailing_id: int | None, stopped: threading.Event) -> bool:
     ticks.tick(mailing_id)
     while not stopped.is_set() and (attempt_id := _next_attempt(mailing_id)) is not None:
         _send_attempt(attempt_id, stopped)
+    if mailing_id is None:
+        importing.work_off(stopped.is_set)
     attempts = progress.of_attempts(since=begun, among=under_way, mailing_id=mailing_id)
     db.session.rollback()
     _sum_up(attempts)

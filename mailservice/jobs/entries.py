@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 from mailservice import visits
 from mailservice.database import db, transaction
-from mailservice.jobs import account_letters, drains, ticks
+from mailservice.jobs import account_letters, drains, importing, ticks
 from mailservice.services import signups
 
 
@@ -23,6 +23,7 @@ def tick() -> None:
     with _clean_session():
         ticks.tick()
         drains.ring()
+        importing.ring()
 
 
 def drain(attempt_id: int) -> None:
@@ -44,3 +45,13 @@ def write_views() -> None:
 def forget_sign_ups() -> None:
     with _clean_session(), transaction():
         signups.forget()
+
+
+def import_clients(import_id: int) -> None:
+    with _clean_session():
+        importing.take_turn(import_id)
+
+
+def clear_up_imports() -> None:
+    with _clean_session():
+        importing.clear_up()

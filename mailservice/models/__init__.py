@@ -4,6 +4,7 @@ from mailservice.models.attempt import Attempt, AttemptStatus, Reason
 from mailservice.models.batch import Batch
 from mailservice.models.breaker import Breaker
 from mailservice.models.client import Client, ClientSource
+from mailservice.models.client_import import FileKind, Import, ImportRow, ImportStatus, RowState
 from mailservice.models.consent import Consent, Turn
 from mailservice.models.delivery import Delivery
 from mailservice.models.event import Event
@@ -29,6 +30,10 @@ __all__ = [
     "Consent",
     "Delivery",
     "Event",
+    "FileKind",
+    "Import",
+    "ImportRow",
+    "ImportStatus",
     "LeavingReason",
     "Mailing",
     "MailingStatus",
@@ -39,6 +44,7 @@ __all__ = [
     "Reason",
     "Result",
     "Role",
+    "RowState",
     "SavedFilter",
     "SignUp",
     "SignUpForm",

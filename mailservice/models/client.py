@@ -7,7 +7,7 @@ from sqlalchemy import ForeignKey, Index, String, Text, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from mailservice import clock
-from mailservice.database import Key, Model, enum_type
+from mailservice.database import BigId, Key, Model, enum_type
 from mailservice.models.user import User
 
 
@@ -47,6 +47,7 @@ class Client(Model):
         enum_type(ClientSource), default=ClientSource.UNKNOWN, server_default=ClientSource.UNKNOWN.value
     )
     source_detail: Mapped[str] = mapped_column(String(200), default="", server_default=text("''"))
+    import_id: Mapped[int | None] = mapped_column(BigId)  # that made it: a memory, the import may be gone
     created_at: Mapped[datetime] = mapped_column(default=clock.now)
     updated_at: Mapped[datetime] = mapped_column(default=clock.now, onupdate=clock.now)
 

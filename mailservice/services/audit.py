@@ -31,6 +31,8 @@ class Action(enum.StrEnum):
     SUPPRESSION_LIFTED = "suppression_lifted"
     SIGN_UP_FORM_CHANGED = "sign_up_form_changed"
     SENT_AGAIN = "sent_again"
+    IMPORTED = "imported"
+    IMPORT_UNDONE = "import_undone"
     DEMO_LOADED = "demo.load"
     DEMO_HELD = "demo.hold"  # its mailings were paused, because mail goes to a real server
 

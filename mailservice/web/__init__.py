@@ -12,6 +12,7 @@ from mailservice.web import (
     filters,
     health,
     home,
+    imports,
     limits,
     mailings,
     manager,
@@ -38,6 +39,7 @@ BLUEPRINTS = (
     signups.blueprint,
     signups.public_blueprint,
     exports.blueprint,
+    imports.blueprint,
 )
 
 

@@ -1,4 +1,6 @@
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from mailservice.errors import Invalid
 from mailservice.services import addresses
@@ -49,3 +51,26 @@ def test_what_is_no_address_is_refused_beside_its_field(text):
     with pytest.raises(Invalid) as refused:
         addresses.parse(text)
     assert refused.value.field == "email"
+
+
+LOCAL = st.text(st.sampled_from("aZ0_+-.'é"), max_size=70)
+LABEL = st.text(st.sampled_from("aZ0-_éxn"), max_size=65)
+DOMAIN = st.builds(".".join, st.lists(LABEL, max_size=4)) | st.sampled_from(
+    ["example.org", "Пример.рф", "a.test", "host.local", "xn--e1afmkfd.xn--p1ai", "ab--c.org", "1.2", "org."]
+)
+
+
+@given(st.builds("{}@{}".format, LOCAL, DOMAIN) | st.text(max_size=30))
+@example("anna@example.org")
+@example("a" * 65 + "@example.org")
+@example("anna@" + "a." * 40 + "org")
+def test_the_quick_way_for_plain_addresses_answers_as_all_the_rules_do(text):
+    text = text.strip()
+    assert answer(addresses.parse, text) == answer(addresses.parse_with_care, text)
+
+
+def answer(parse, text):
+    try:
+        return parse(text)
+    except Invalid:
+        return None

@@ -22,6 +22,9 @@ from mailservice.models import (
     Batch,
     Delivery,
     Event,
+    FileKind,
+    Import,
+    ImportStatus,
     Post,
     Result,
     Role,
@@ -94,6 +97,7 @@ class Things:
     session_id: int
     tag_id: int
     filter_id: int
+    import_id: int
 
     slug: str
     key: str
@@ -211,6 +215,7 @@ def _others(owner: User) -> list[Any]:
         UserSession(user_id=owner.id, user_key=owner.session_key, expires_at=now + timedelta(days=1)),
         Tag(owner_id=owner.id, name=f"VIP {number}", name_folded=f"vip {number}"),
         SavedFilter(owner_id=owner.id, name=f"Regulars {number}", name_folded=f"regulars {number}", conditions={}),
+        Import(owner_id=owner.id, name="clients.csv", stored="", kind=FileKind.TEXT, status=ImportStatus.DONE, new=1),
     ]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from flask import Blueprint, flash, g, redirect, request, session, url_for
+from flask import Blueprint, current_app, flash, g, redirect, request, session, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import force_locale
 from flask_babel import gettext as _
@@ -11,6 +11,7 @@ from flask_login import current_user
 from mailservice import account_mail
 from mailservice.database import transaction
 from mailservice.services import accounts, leaving, new_address, passwords, sessions, zones
+from mailservice.services.importing import files
 from mailservice.web import browser_session, limits
 from mailservice.web.account import browsers
 from mailservice.web.account.forms import AddressForm, NewPasswordForm, PasswordForm, ProfileForm
@@ -129,8 +130,10 @@ def delete() -> ResponseReturnValue:
     if form.validate_on_submit():
         with errors_beside(form):
             proof = accounts.check_password(current_user, form.current_password.data)
+            owner_id = current_user.id
             with transaction():
                 leaving.delete_account(current_user, proof=proof, address=request.remote_addr)
+            files.remove_all_of(current_app.config["SETTINGS"].imports_path, owner_id)
             browser_session.leave()
         if not form.errors:
             flash(_("Your account is deleted, with everything that was yours."))

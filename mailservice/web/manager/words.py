@@ -41,6 +41,8 @@ ACTIONS: dict[str, Any] = {
     Action.SUPPRESSION_LIFTED: _l("took an address off the stop list"),
     Action.SIGN_UP_FORM_CHANGED: _l("changed the sign-up form"),
     Action.SENT_AGAIN: _l("sent letters again"),
+    Action.IMPORTED: _l("imported clients"),
+    Action.IMPORT_UNDONE: _l("undid an import"),
     Action.DEMO_LOADED: _l("loaded the demonstration"),
     Action.DEMO_HELD: _l("paused the demonstration"),
 }
@@ -59,8 +61,17 @@ DETAILS: dict[str, Any] = {
     "state": _l("state"),
     "letters": _l("letters"),
     "format": _l("format"),
+    "new": _l("new"),
+    "changed": _l("changed"),
+    "removed": _l("removed"),
+    "restored": _l("restored"),
 }
-SUBJECTS = {"user": _l("user %(number)s"), "mailing": _l("mailing %(number)s"), "attempt": _l("attempt %(number)s")}
+SUBJECTS = {
+    "user": _l("user %(number)s"),
+    "mailing": _l("mailing %(number)s"),
+    "attempt": _l("attempt %(number)s"),
+    "import": _l("import %(number)s"),
+}
 PAGES = {"user": "users", "mailing": "mailings", "attempt": "attempts"}  # the lists in which subjects of events stand
 QUEUES = {"accounts": _l("account letters"), "ticks": _l("planning"), "sending": _l("sending")}
 WORKERS = {"idle": _l("idle"), "busy": _l("busy"), "started": _l("starting"), "suspended": _l("suspended")}

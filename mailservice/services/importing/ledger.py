@@ -1,0 +1,188 @@
+"""The ledger of an import: its rows, and the statements that carry a slice of them out or take it back.
+
+A slice is the records above `after` up to `upto`. Every statement asks what is true now, so that what changed
+since the check is seen; each is repeatable, and the same on both databases but for the way in.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import CursorResult, TextClause, bindparam, text
+
+from mailservice.database import UtcDateTime, db
+from mailservice.models import RowState
+from mailservice.services.importing.rows import Row
+
+COLUMNS = "import_id, number, state, reason, email, email_normalised, full_name, comment"
+COPY = f"COPY import_rows ({COLUMNS}) FROM STDIN"
+INSERT = f"INSERT INTO import_rows ({COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"  # nosec B608
+ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
+NULL = "\\N"
+# A slice is a few thousand rows beside tables of any size: always by index, and never by a plan that was
+# made while the tables were empty.
+BY_INDEX = """SET LOCAL enable_seqscan = off; SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off;
+SET LOCAL plan_cache_mode = force_custom_plan; SET LOCAL jit = off"""
+
+SLICE = "r.import_id = :import AND r.number > :after AND r.number <= :upto"
+# What a client has afterwards; {old} is what it had, {new} the row's.
+KEEP = "CASE WHEN {old} <> '' THEN {old} ELSE {new} END"
+OVERWRITE = "CASE WHEN {new} <> '' THEN {new} ELSE {old} END"
+
+# + 0: the way to the rows above is by their address, never by all of their numbers.
+DUPLICATES = text(f"""
+    UPDATE import_rows AS r SET state = 'duplicate'
+    WHERE {SLICE} AND r.state = 'new' AND EXISTS (
+        SELECT 1 FROM import_rows e
+        WHERE e.import_id = :import AND e.email_normalised = r.email_normalised AND e.number + 0 < r.number)
+""")  # nosec B608
+COUNTS = text(f"SELECT r.state, count(*) FROM import_rows r WHERE {SLICE} GROUP BY r.state")  # nosec B608
+JUDGED = """
+    UPDATE import_rows
+    SET state = found.state, reason = found.reason, old_full_name = found.full_name, old_comment = found.comment
+    FROM (
+        SELECT r.number AS number,
+            CASE WHEN s.id IS NOT NULL THEN 'suppressed' WHEN c.id IS NULL THEN 'new'
+                WHEN {name} = c.full_name AND {comment} = c.comment THEN 'unchanged' ELSE 'changed' END AS state,
+            s.reason AS reason, c.full_name AS full_name, c.comment AS comment
+        FROM import_rows r
+        LEFT JOIN clients c ON c.owner_id = :owner AND c.email_normalised = r.email_normalised
+        LEFT JOIN suppressions s ON s.owner_id = :owner AND s.email_normalised = r.email_normalised
+        WHERE {slice} AND r.state IN ('new', 'changed', 'unchanged', 'suppressed')
+    ) AS found
+    WHERE import_rows.import_id = :import AND import_rows.number = found.number AND (
+        import_rows.state <> found.state OR coalesce(import_rows.reason, '') <> coalesce(found.reason, '')
+        OR coalesce(import_rows.old_full_name, '') <> coalesce(found.full_name, '')
+        OR coalesce(import_rows.old_comment, '') <> coalesce(found.comment, ''))
+"""
+MADE = text(f"""
+    INSERT INTO clients (owner_id, email, email_normalised, full_name, comment, created_at, updated_at, import_id)
+    SELECT :owner, r.email, r.email_normalised, r.full_name, r.comment, :now, :now, :import
+    FROM import_rows r WHERE {SLICE} AND r.state = 'new' ORDER BY r.number
+    ON CONFLICT (owner_id, email_normalised) DO NOTHING
+""")  # nosec B608
+# Somebody else made the client between the question and the answer: it is left as it is.
+OVERTAKEN = text(f"""
+    UPDATE import_rows AS r SET state = 'unchanged'
+    WHERE {SLICE} AND r.state = 'new' AND NOT EXISTS (
+        SELECT 1 FROM clients c
+        WHERE c.owner_id = :owner AND c.email_normalised = r.email_normalised AND c.import_id = :import)
+""")  # nosec B608
+CHANGED = """
+    UPDATE clients SET full_name = {name}, comment = {comment}, updated_at = :now
+    FROM import_rows r
+    WHERE {slice} AND r.state = 'changed' AND clients.owner_id = :owner
+        AND clients.email_normalised = r.email_normalised
+        AND clients.full_name = r.old_full_name AND clients.comment = r.old_comment
+"""
+# Who stands in a mailing, was written to or has been changed since is somebody's by now, and stays.
+REMOVED = text(f"""
+    DELETE FROM clients
+    WHERE owner_id = :owner AND import_id = :import AND updated_at = created_at
+        AND email_normalised IN (SELECT r.email_normalised FROM import_rows r WHERE {SLICE} AND r.state = 'new')
+        AND NOT EXISTS (SELECT 1 FROM mailing_clients m WHERE m.client_id = clients.id)
+        AND NOT EXISTS (SELECT 1 FROM deliveries d WHERE d.client_id = clients.id)
+""")  # nosec B608
+RESTORED = """
+    UPDATE clients SET full_name = r.old_full_name, comment = r.old_comment, updated_at = :now
+    FROM import_rows r
+    WHERE {slice} AND r.state = 'changed' AND clients.owner_id = :owner
+        AND clients.email_normalised = r.email_normalised
+        AND clients.full_name = {name} AND clients.comment = {comment}
+"""
+
+
+@dataclass(frozen=True)
+class Slice:
+    """Some records of one import; `overwrites`: what the file says counts more than what is there."""
+
+    import_id: int
+    owner_id: int
+    overwrites: bool
+    after: int
+    upto: int
+
+    @property
+    def values(self) -> dict[str, int]:
+        return {"import": self.import_id, "owner": self.owner_id, "after": self.after, "upto": self.upto}
+
+    def statement(self, template: str, old_name: str, old_comment: str) -> TextClause:
+        merged = OVERWRITE if self.overwrites else KEEP
+        name = merged.format(old=old_name, new="r.full_name")
+        comment = merged.format(old=old_comment, new="r.comment")
+        return text(template.format(slice=SLICE, name=name, comment=comment))
+
+
+def add(part: Slice, rows: Sequence[Row]) -> None:
+    """Writes the rows and says of each what it would do."""
+    connection = db.session.connection()
+    with closing(connection.connection.cursor()) as cursor:
+        if connection.dialect.name == "postgresql":
+            with cursor.copy(COPY) as copy:
+                copy.write("".join([_copy_line(part.import_id, row) for row in rows]))
+        else:
+            cursor.executemany(INSERT, [(part.import_id, *row) for row in rows])
+    _by_index()
+    _execute(part, DUPLICATES)
+    _judge(part)
+
+
+def counts(part: Slice) -> Counter[str]:
+    """How many rows are in each state."""
+    return Counter({row[0]: row[1] for row in db.session.execute(COUNTS, part.values)})
+
+
+def carry_out(part: Slice, now: datetime) -> Counter[str]:
+    """Makes and changes the clients; how the numbers of rows in each state differ from those of the check."""
+    _by_index()
+    before = counts(part)
+    judged_anew = _judge(part)
+    wanted = (counts(part) if judged_anew else before)[RowState.NEW]
+    overtaken = _execute(part, MADE, now) < wanted and _execute(part, OVERTAKEN)
+    _execute(part, part.statement(CHANGED, "r.old_full_name", "r.old_comment"), now)
+    difference: Counter[str] = Counter()
+    if judged_anew or overtaken:
+        difference.update(counts(part))
+        difference.subtract(before)
+    return difference
+
+
+def take_back(part: Slice, now: datetime) -> tuple[int, int]:
+    """How many clients were removed, and how many have their former name and comment again."""
+    _by_index()
+    restored = _execute(part, part.statement(RESTORED, "r.old_full_name", "r.old_comment"), now)
+    return _execute(part, REMOVED), restored
+
+
+def _judge(part: Slice) -> int:
+    return _execute(part, part.statement(JUDGED, "c.full_name", "c.comment"))
+
+
+def _by_index() -> None:
+    if db.session.connection().dialect.name == "postgresql":
+        for setting in BY_INDEX.split(";"):
+            db.session.execute(text(setting))
+
+
+def _execute(part: Slice, statement: TextClause, now: datetime | None = None) -> int:
+    values: dict[str, Any] = dict(part.values)
+    if now:
+        statement, values["now"] = statement.bindparams(bindparam("now", type_=UtcDateTime())), now
+    result = db.session.execute(statement, values)
+    assert isinstance(result, CursorResult)
+    return result.rowcount
+
+
+def _copy_line(import_id: int, row: Row) -> str:
+    number, state, reason, email, normalised, full_name, comment = row
+    if normalised is None or "\\" in full_name or not comment.isprintable() or "\\" in comment:
+        email, full_name, comment = (value.translate(ESCAPES) for value in (email, full_name, comment))
+    return (
+        f"{import_id}\t{number}\t{state.value}\t{reason or NULL}\t{email}\t{normalised or NULL}"
+        f"\t{full_name}\t{comment}\n"
+    )
