@@ -6,8 +6,9 @@ from mailservice.models.breaker import Breaker
 from mailservice.models.client import Client
 from mailservice.models.delivery import Delivery
 from mailservice.models.event import Event
+from mailservice.models.image import Image
 from mailservice.models.mailing import Mailing, MailingStatus, Periodicity, mailing_clients
-from mailservice.models.message import Message
+from mailservice.models.message import Message, MessageKind
 from mailservice.models.post import OldSlug, Post
 from mailservice.models.result import Result, State
 from mailservice.models.session import UserSession
@@ -23,9 +24,11 @@ __all__ = [
     "Client",
     "Delivery",
     "Event",
+    "Image",
     "Mailing",
     "MailingStatus",
     "Message",
+    "MessageKind",
     "OldSlug",
     "Periodicity",
     "Post",

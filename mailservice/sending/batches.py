@@ -74,15 +74,17 @@ def _set(connection: Connection, attempt_id: int, **values: Any) -> None:
 
 
 def _freeze_content(connection: Connection, attempt_id: int, mailing_id: int, sender: str, now: datetime) -> None:
-    query = select(Message.subject, Message.body).where(
+    query = select(Message.subject, Message.body, Message.kind, Message.preheader).where(
         Message.id == select(Mailing.message_id).where(Mailing.id == mailing_id).scalar_subquery()
     )
-    subject, body = connection.execute(query).one()
+    subject, body, kind, preheader = connection.execute(query).one()
     _set(
         connection,
         attempt_id,
         subject=subject,
         body=body,
+        kind=kind,
+        preheader=preheader,
         sender=sender,
         began_at=now,
         deadline_at=now + PATIENCE,
