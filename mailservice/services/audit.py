@@ -27,6 +27,7 @@ class Action(enum.StrEnum):
     MAILING_DISABLED = "mailing_disabled"
     MAILING_ENABLED = "mailing_enabled"
     EXPORTED = "exported"
+    TEST_SENT = "test_sent"  # of a message
     DEMO_LOADED = "demo.load"
     DEMO_HELD = "demo.hold"  # its mailings were paused, because mail goes to a real server
 

@@ -60,7 +60,7 @@ ATTACKS = [
 OURS = {
     *("users.password_hash", "users.session_key", "users.language", "users.time_zone", "sessions.key"),
     *("sessions.user_key", "mailings.time_zone", "attempts.key", "posts.slug", "posts.image"),
-    *("events.action", "events.subject_type", "breakers.kind"),
+    *("events.action", "events.subject_type", "breakers.kind", "images.filename"),
 }
 # What only an attack brings into a page: a handler, a link that is code, an element that we never use.
 FOREIGN = """() => [

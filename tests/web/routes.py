@@ -22,6 +22,7 @@ from mailservice.models import (
     Batch,
     Delivery,
     Event,
+    Image,
     Post,
     Result,
     Role,
@@ -37,6 +38,7 @@ from tests import factories
 
 UNSAFE = ("POST", "PUT", "PATCH", "DELETE")
 FILES = {"static": "app.css", "bootstrap.static": "css/bootstrap.min.css", "blog.image": f"{'0' * 20}-480.webp"}
+FILES["messages.image"] = f"{'0' * 20}-480.jpg"
 NO_BROWSER_SENDS = {"OPTIONS"}  # answered by Flask itself, without any view
 STAFF = frozenset({Role.MANAGER, Role.ADMIN})
 _numbers = itertools.count(1)
@@ -88,6 +90,7 @@ class Things:
     post_id: int
     event_id: int
     session_id: int
+    image_id: int
 
     slug: str
 
@@ -163,6 +166,8 @@ def make_things(owner: User) -> Things:
     images = current_app.config["SETTINGS"].images_path
     images.mkdir(exist_ok=True)
     (images / FILES["blog.image"]).touch()
+    (images / "messages").mkdir(exist_ok=True)
+    (images / "messages" / FILES["messages.image"]).touch()
     return Things(owner, *ids, slug=next(row.slug for row in others if isinstance(row, Post)))
 
 
@@ -177,6 +182,7 @@ def _others(owner: User) -> list[Any]:
         Post(author_id=owner.id, title="News", slug=f"news-{number}", body="Good day", published_at=now),
         Event(actor_id=owner.id, action="signed_in", subject_type="user", subject_id=owner.id, address="192.0.2.1"),
         UserSession(user_id=owner.id, user_key=owner.session_key, expires_at=now + timedelta(days=1)),
+        Image(owner_id=owner.id, filename=f"{number:020x}-480.jpg", title="A cup", width=480, height=320, size=2048),
     ]
 
 

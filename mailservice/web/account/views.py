@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from flask import Blueprint, flash, g, redirect, request, session, url_for
+from flask import Blueprint, current_app, flash, g, redirect, request, session, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import force_locale
 from flask_babel import gettext as _
@@ -10,7 +10,7 @@ from flask_login import current_user
 
 from mailservice import account_mail
 from mailservice.database import transaction
-from mailservice.services import accounts, leaving, new_address, passwords, sessions, zones
+from mailservice.services import accounts, leaving, new_address, passwords, pictures, sessions, zones
 from mailservice.web import browser_session, limits
 from mailservice.web.account import browsers
 from mailservice.web.account.forms import AddressForm, NewPasswordForm, PasswordForm, ProfileForm
@@ -130,7 +130,9 @@ def delete() -> ResponseReturnValue:
         with errors_beside(form):
             proof = accounts.check_password(current_user, form.current_password.data)
             with transaction():
+                files = pictures.files(current_user)
                 leaving.delete_account(current_user, proof=proof, address=request.remote_addr)
+            pictures.remove(files, folder=pictures.folder(current_app.config["SETTINGS"].images_path))
             browser_session.leave()
         if not form.errors:
             flash(_("Your account is deleted, with everything that was yours."))

@@ -36,6 +36,7 @@ ACTIONS: dict[str, Any] = {
     Action.MAILING_DISABLED: _l("disabled a mailing"),
     Action.MAILING_ENABLED: _l("enabled a mailing"),
     Action.EXPORTED: _l("exported a list"),
+    Action.TEST_SENT: _l("sent a test of a message"),
     Action.DEMO_LOADED: _l("loaded the demonstration"),
     Action.DEMO_HELD: _l("paused the demonstration"),
 }
@@ -51,8 +52,9 @@ DETAILS: dict[str, Any] = {
     "by": _l("by"),
     "mailings": _l("mailings"),
 }
-SUBJECTS = {"user": _l("user %(number)s"), "mailing": _l("mailing %(number)s")}
-PAGES = {"user": "users", "mailing": "mailings"}  # the lists in which the subjects of events stand
+SUBJECTS = {"user": _l("user %(number)s"), "mailing": _l("mailing %(number)s"), "message": _l("message %(number)s")}
+# The lists in which the subjects of events stand.
+PAGES = {"user": "users", "mailing": "mailings", "message": "messages"}
 SUPPRESSIONS = {
     SuppressionReason.UNSUBSCRIBED: _l("unsubscribed"),
     SuppressionReason.HARD_BOUNCE: _l("there is no such address"),
