@@ -77,7 +77,8 @@ def _on_missing_data(draft: Draft) -> Iterator[Advice]:
         default = _("friend") if bare[0].name != "comment" else "…"
         yield Advice(
             _(
-                "Without this client's data it reads: “%(line)s”. Say what stands instead, for example %(field)s.",
+                "Where the client's data are missing, this reads: “%(line)s”. "
+                "Say what stands instead, for example %(field)s.",
                 line=_shortened(words),
                 field="{{ " + bare[0].name + " | " + default + " }}",
             )

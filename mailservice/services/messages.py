@@ -6,6 +6,7 @@ from flask_babel import gettext as _
 from flask_babel import ngettext
 from sqlalchemy import delete as delete_rows
 from sqlalchemy import func, select
+from sqlalchemy.orm import defer
 
 from mailservice import clock
 from mailservice.database import db
@@ -17,6 +18,7 @@ from mailservice.services import ids, pages, texts
 
 LONGEST_SUBJECT = 250
 LONGEST_PREHEADER = 250
+BEGINNING = 160  # characters of a body that a list shows
 NAMED = 3  # mailings that a refusal and a list name
 
 
@@ -31,9 +33,10 @@ def own(owner: User, message_id: int, *, lock: bool = False) -> Message:
 
 
 def search(owner: User, *, words: str = "", number: int = 1, size: int = 50) -> pages.Page:
-    """Rows (message, number of mailings that use it), the latest change first."""
+    """Rows (message, number of mailings that use it, beginning of the body), the latest change first."""
     uses = select(func.count()).where(Mailing.message_id == Message.id).scalar_subquery()
-    query = select(Message, uses).where(Message.owner_id == owner.id)
+    query = select(Message, uses, func.substr(Message.body, 1, BEGINNING)).where(Message.owner_id == owner.id)
+    query = query.options(defer(Message.body))  # which may be long
     if words:
         query = query.where(pages.matches(words, Message.subject))
     query = query.order_by(Message.updated_at.desc(), Message.id.desc())

@@ -48,7 +48,7 @@ def offer(owner: User, words: str) -> list[Client]:
     if not words:
         return []
     query = select(Client).where(Client.owner_id == owner.id, pages.matches(words, Client.email, Client.full_name))
-    return list(db.session.scalars(query.order_by(Client.id).limit(OFFERED)))
+    return list(db.session.scalars(query.order_by(Client.full_name, Client.id).limit(OFFERED)))
 
 
 def _by_address(owner: User, words: str) -> Client | None:

@@ -110,7 +110,7 @@ if (editor) {
   const soon = () => { clearTimeout(timer); timer = setTimeout(look, 400); };
   editor.addEventListener("input", soon);
   for (const field of document.querySelectorAll(".as-whom [name]")) field.addEventListener("input", soon);
-  look();
+  if (body.value || editor.elements.subject.value) look();
 
   document.addEventListener("keydown", (event) => {
     if ((event.ctrlKey || event.metaKey) && event.key.toLowerCase() === "s") {

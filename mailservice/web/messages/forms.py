@@ -11,7 +11,6 @@ from wtforms.validators import DataRequired
 
 from mailservice.models import Message, MessageKind
 from mailservice.sending import content
-from mailservice.sending.content import Problem
 from mailservice.services import addresses, messages
 from mailservice.web.forms import Form, checked
 
@@ -37,10 +36,6 @@ class MessageForm(Form):
     def values(self) -> dict[str, Any]:
         texts = {name: self[name].data or "" for name in ("subject", "preheader", "body")}
         return {"kind": self.chosen, **texts}
-
-    def problems(self) -> list[Problem]:
-        """What keeps it from being shown; it may be unfinished."""
-        return messages.problems(**self.values(), unfinished=True)
 
     def start(self, message: Message | None) -> None:
         """A message's own words, when the form was not sent yet."""
@@ -70,7 +65,3 @@ class TestForm(Form):
 
 class PictureForm(Form):
     image = FileField(_l("Picture"), validators=[DataRequired(_l("Choose a file."))])
-
-
-class EmptyForm(Form):
-    """A button."""

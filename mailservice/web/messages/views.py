@@ -23,7 +23,7 @@ blueprint = Blueprint("messages", __name__, url_prefix="/messages")
 def index() -> ResponseReturnValue:
     words = texts.search_words(request.args.get("q"))
     page = messages.search(current_user, words=words, **paging.asked())
-    used_in = messages.used_in([message for message, uses in page.items if uses])
+    used_in = messages.used_in([message for message, uses, _beginning in page.items if uses])
     return render_template("messages/index.html", page=page, words=words, used_in=used_in, kinds=KINDS)
 
 
