@@ -12,6 +12,7 @@ import ssl
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from email.message import EmailMessage
 from typing import Any
 
@@ -28,8 +29,10 @@ from mailservice.queues import Job, enqueue
 from mailservice.sending import breaker
 from mailservice.services import account_letters, signups
 from mailservice.services.account_letters import AccountLetter
+from mailservice.smtp.letter import Letter
 
 log = logging.getLogger(__name__)
+PATIENCE = 20.0  # seconds for each step, while a person waits for the answer
 STEPS = 4  # a whole conversation has this many times the deadline of one step
 
 
@@ -85,7 +88,7 @@ class Connection(flask_mail.Connection):
                 raise
         return host
 
-    def send_letter(self, letter: EmailMessage, *, sender: str, recipient: str) -> str:
+    def send_letter(self, letter: EmailMessage | bytes, *, sender: str, recipient: str) -> str:
         """The server's reply to the whole letter; smtplib's errors otherwise."""
         assert self.host is not None
         host = self.host
@@ -93,24 +96,28 @@ class Connection(flask_mail.Connection):
             host.ehlo_or_helo_if_needed()
             _expect(host.mail(sender))
             _expect(host.rcpt(recipient))
-            return _expect(host.data(letter.as_bytes()))
+            return _expect(host.data(letter if isinstance(letter, bytes) else letter.as_bytes()))
 
 
 class AccountMail(flask_mail.Mail):
     """Flask-Mail, told by our settings; it sends in tests too, to a real server."""
 
-    def connect(self) -> Connection:
-        """The mail servers that the senders leave out come last."""
+    def connect(self, patience: float | None = None) -> Connection:
+        """The mail servers that the senders leave out come last. `patience`: seconds for each step, at most."""
         settings: Settings = current_app.config["SETTINGS"]
+        if patience is not None:
+            settings = replace(settings, mail_timeout=min(patience, settings.mail_timeout))
         servers = settings.servers
         with read() as connection:
             left_out = breaker.waiting(connection, [server.name for server in servers], clock.now())
         return Connection(self, settings, sorted(servers, key=lambda server: server.name in left_out))
 
-    def send_letter(self, letter: EmailMessage, *, sender: str, recipient: str) -> str:
+    def send_letter(
+        self, letter: EmailMessage | bytes, *, sender: str, recipient: str, patience: float | None = None
+    ) -> str:
         """The server's reply; NotSent for everything that went wrong."""
         try:
-            with self.connect() as connection:
+            with self.connect(patience) as connection:
                 return connection.send_letter(letter, sender=sender, recipient=recipient)
         except smtplib.SMTPAuthenticationError as error:
             raise NotSent(_describe(error), temporary=True) from error  # a setting, not this letter
@@ -173,6 +180,12 @@ def _house() -> dict[str, str]:
         "public_url": settings.public_url,
         "secret": str(current_app.config["SECRET_KEY"]),
     }
+
+
+def send_proof(letter: Letter) -> str:
+    """A test letter, sent while its writer waits: the server's reply; raises NotSent."""
+    db.session.rollback()  # no database connection is held while the mail server talks
+    return mail.send_letter(letter.content, sender=letter.sender, recipient=letter.recipient, patience=PATIENCE)
 
 
 def _deliver_here(app: Flask, kind: AccountLetter, user_id: int, about_id: int | None) -> None:

@@ -8,8 +8,9 @@ from mailservice.models.client_import import FileKind, Import, ImportRow, Import
 from mailservice.models.consent import Consent, Turn
 from mailservice.models.delivery import Delivery
 from mailservice.models.event import Event
+from mailservice.models.image import Image
 from mailservice.models.mailing import Mailing, MailingStatus, Periodicity, mailing_clients
-from mailservice.models.message import Message
+from mailservice.models.message import Message, MessageKind
 from mailservice.models.post import OldSlug, Post
 from mailservice.models.result import Result, State
 from mailservice.models.saved_filter import SavedFilter, mailing_filters
@@ -31,6 +32,7 @@ __all__ = [
     "Delivery",
     "Event",
     "FileKind",
+    "Image",
     "Import",
     "ImportRow",
     "ImportStatus",
@@ -38,6 +40,7 @@ __all__ = [
     "Mailing",
     "MailingStatus",
     "Message",
+    "MessageKind",
     "OldSlug",
     "Periodicity",
     "Post",

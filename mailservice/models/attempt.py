@@ -11,6 +11,7 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 from mailservice import clock
 from mailservice.database import BigId, Key, Model, enum_type
 from mailservice.models.mailing import Mailing
+from mailservice.models.message import MessageKind
 
 
 class AttemptStatus(enum.StrEnum):
@@ -87,6 +88,10 @@ class Attempt(Model):
     body: Mapped[str | None] = mapped_column(Text)
     # Conditions of the mailing's saved filters as they were when the preparation began.
     filters: Mapped[list[dict[str, Any]] | None] = mapped_column(JSON(none_as_null=True))
+    kind: Mapped[MessageKind] = mapped_column(
+        enum_type(MessageKind), default=MessageKind.MARKDOWN, server_default=MessageKind.MARKDOWN.value
+    )
+    preheader: Mapped[str] = mapped_column(String(250), default="", server_default=text("''"))
     prepared_to: Mapped[int] = mapped_column(BigId, default=0)  # the last client id copied into deliveries
     audience: Mapped[int] = mapped_column(default=0)
     sent: Mapped[int] = mapped_column(default=0)

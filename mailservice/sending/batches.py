@@ -84,16 +84,18 @@ def _freeze_content(
     connection: Connection, attempt_id: int, mailing_id: int, sender: str, now: datetime
 ) -> list[Any] | None:
     """Text, sender and the conditions of the saved filters, which it returns; who meets them each slice asks."""
-    query = select(Message.subject, Message.body).where(
+    query = select(Message.subject, Message.body, Message.kind, Message.preheader).where(
         Message.id == select(Mailing.message_id).where(Mailing.id == mailing_id).scalar_subquery()
     )
-    subject, body = connection.execute(query).one()
+    subject, body, kind, preheader = connection.execute(query).one()
     filters = list(connection.scalars(audiences.filters_of(mailing_id))) or None
     _set(
         connection,
         attempt_id,
         subject=subject,
         body=body,
+        kind=kind,
+        preheader=preheader,
         sender=sender,
         filters=filters,
         began_at=now,

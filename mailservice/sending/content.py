@@ -1,4 +1,9 @@
-"""From a message (subject and Markdown) to the three texts of a letter, with their holes still open."""
+"""From a message (subject, preheader and body of some kind) to the texts of a letter, with their holes still open.
+
+A hole passes through Markdown, styles and sanitising as a word that no text can foresee, and is filled at the very
+end: so a client's data are never markup. To look for the word in the text would not do: Markdown and HTML make
+letters of entities.
+"""
 
 from __future__ import annotations
 
@@ -6,22 +11,30 @@ import html
 import re
 import secrets
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 
+from flask_babel import get_locale
 from flask_babel import gettext as _
 from markdown_it import MarkdownIt
 
+from mailservice.models import MessageKind
 from mailservice.sending import fields
+from mailservice.sending.composing import page
+from mailservice.sending.composing.page import Page, TooHeavy
+from mailservice.sending.composing.reading import Link, Picture, Reading
 from mailservice.sending.fields import FieldError, Hole, Part, Values
 
-LAYOUT = (
-    '<!doctype html><html><head><meta charset="utf-8">'
-    '<meta name="viewport" content="width=device-width, initial-scale=1"></head>'
-    '<body style="margin:0;padding:24px 12px;background:#f4f4f2;color:#17212b;'
-    "font:16px/1.55 -apple-system,'Segoe UI',Roboto,Arial,sans-serif\">"
-    '<div style="max-width:600px;margin:0 auto;padding:24px;background:#fff;border-radius:8px">{body}</div>'
-    '<p style="max-width:600px;margin:16px auto 0;padding:0 24px;color:#5b6672;font-size:13px">'
-    '<a href="{url}" style="color:#5b6672">{label}</a></p></body></html>'
+LONGEST = {MessageKind.MARKDOWN: 20_000, MessageKind.HTML: 200_000, MessageKind.PLAIN: 100_000}  # characters
+UNSUBSCRIBE = "unsubscribe_url"
+FOOTER = (
+    '<p style="margin:16px 0 0;padding:0 16px;color:#5b6672;font:13px/1.5 Arial,sans-serif;text-align:center">'
+    '<a href="{url}" style="color:#5b6672">{label}</a></p>'
+)
+# Invisible; the blanks keep the text below it out of the line in a list of letters.
+PREHEADER = (
+    '<div style="display:none;max-height:0;overflow:hidden;opacity:0;font-size:1px;line-height:1px">{text}'
+    + "&#847;&zwnj;&nbsp;" * 40
+    + "</div>"
 )
 
 
@@ -32,6 +45,18 @@ class Content:
     subject: list[Part]
     text: list[Part]
     html: list[Part]
+
+
+@dataclass(frozen=True)
+class Draft:
+    """A content, and what is worth a look in it."""
+
+    content: Content
+    preheader: tuple[Part, ...]
+    links: tuple[Link, ...]  # those that the writer set; not the one to unsubscribe
+    pictures: tuple[Picture, ...]
+    left_out: tuple[str, ...]  # elements that may not stand in a letter
+    has_own_link: bool  # to unsubscribe
 
 
 @dataclass(frozen=True)
@@ -47,21 +72,76 @@ class Preview:
     subject: str
     html: str
     text: str
+    preheader: str = ""
 
 
-def compile_content(subject: str, body: str) -> Content:
-    """Raises FieldError where a merge field is not one of ours or stands where it must not."""
-    subject_parts = fields.parse(subject)
-    for part in subject_parts:
-        if isinstance(part, Hole) and part.name == "unsubscribe_url":
-            raise FieldError("{{ unsubscribe_url }}", unknown=False)
-    body_parts = fields.parse(body)
-    label = _("Unsubscribe")
-    text = list(body_parts)
-    html_parts = _html(body_parts, label)
-    if Hole("unsubscribe_url") not in body_parts:
-        text += [f"\n\n-- \n{label}: ", Hole("unsubscribe_url"), "\n"]
-    return Content(subject_parts, text, html_parts)
+def compile_content(
+    subject: str, body: str, *, kind: MessageKind = MessageKind.MARKDOWN, preheader: str = ""
+) -> Content:
+    """Raises FieldError where a merge field is not one of ours or stands where it must not, and TooHeavy."""
+    return draft(subject, body, kind=kind, preheader=preheader).content
+
+
+def draft(subject: str, body: str, *, kind: MessageKind = MessageKind.MARKDOWN, preheader: str = "") -> Draft:
+    """As `compile_content`, with more to look at. Made once for a text that is asked for again at once."""
+    return _draft(subject, body, kind, preheader, _("Unsubscribe"), str(get_locale() or "en"))
+
+
+@lru_cache(maxsize=16)
+def _draft(subject: str, body: str, kind: MessageKind, preheader: str, label: str, lang: str) -> Draft:
+    subject_parts, before = _short(subject), _short(preheader)
+    marks = Marks(fields.parse(_with_loose_braces(body) if kind is MessageKind.HTML else body))
+    made = _page(kind, marks)
+    reading = Reading(made.body)
+    _refuse_in_attributes(marks, reading, made.styles)
+    has_own_link = marks.has_link(made.body)
+    footer = "" if has_own_link else FOOTER.format(url=marks.add(Hole(UNSUBSCRIBE)), label=html.escape(label))
+    whole = page.lay_out(
+        made, own_looks=kind is MessageKind.MARKDOWN, lang=lang, preheader=_hidden(before, marks), footer=footer
+    )
+    text = marks.parts if kind is MessageKind.PLAIN else marks.split(reading.text)
+    if not any(isinstance(part, Hole) and part.name == UNSUBSCRIBE for part in text):
+        text = [*text, f"\n\n-- \n{label}: ", Hole(UNSUBSCRIBE), "\n"]
+    links = tuple(link for link in reading.links if not marks.has_link(link.url))
+    content = Content(subject_parts, text, marks.split(whole))
+    return Draft(content, tuple(before), links, tuple(reading.pictures), made.left_out, has_own_link)
+
+
+class Marks:
+    """The holes of a text as words of their own in it."""
+
+    def __init__(self, parts: list[Part]):
+        self.parts = parts
+        self.word = f"q{secrets.token_hex(8)}q"
+        self.holes: list[Hole] = []
+        self.source = "".join(part if isinstance(part, str) else self.add(part) for part in parts)
+
+    def add(self, hole: Hole) -> str:
+        self.holes.append(hole)
+        return f"{self.word}{len(self.holes) - 1}x"
+
+    @property
+    def links(self) -> list[str]:
+        """The words that stand for the link to unsubscribe."""
+        return [f"{self.word}{number}x" for number, hole in enumerate(self.holes) if hole.name == UNSUBSCRIBE]
+
+    def split(self, text: str) -> list[Part]:
+        pieces = re.split(rf"{self.word}(\d+)x", text)
+        found = [self.holes[int(piece)] if number % 2 else piece for number, piece in enumerate(pieces)]
+        return [part for part in found if part != ""]
+
+    def has_link(self, text: str) -> bool:
+        """Whether the link to unsubscribe is in the text."""
+        return any(isinstance(part, Hole) and part.name == UNSUBSCRIBE for part in self.split(text))
+
+
+def _with_loose_braces(body: str) -> str:
+    """Braces that meet in a style sheet are no fields."""
+
+    def loosen(found: re.Match[str]) -> str:
+        return re.sub(r"([{}])(?=\1)", r"\1 ", found[0])
+
+    return re.sub(r"<(style|script)\b.*?</\1", loosen, body, flags=re.DOTALL | re.IGNORECASE)
 
 
 @cache
@@ -70,49 +150,64 @@ def _markdown() -> MarkdownIt:
     return MarkdownIt("commonmark", {"html": False, "breaks": True}).enable(["table", "strikethrough"])
 
 
-def _html(body: list[Part], label: str) -> list[Part]:
-    """Markdown knows nothing of holes, so each passes through as a word that no text can foresee.
+def _page(kind: MessageKind, marks: Marks) -> Page:
+    match kind:
+        case MessageKind.MARKDOWN:
+            return page.of_markdown(_markdown().render(marks.source))
+        case MessageKind.HTML:
+            return page.of_html(marks.source)
+        case MessageKind.PLAIN:
+            return page.of_plain(marks.source, hole=marks.word, links=marks.links)
 
-    To look for the word in the text would not do: Markdown makes letters of entities and of %XX.
-    """
-    holes = [part for part in body if isinstance(part, Hole)]
-    mark = f"q{secrets.token_hex(8)}q"
-    numbers = iter(range(len(holes)))
-    source = "".join(part if isinstance(part, str) else f"{mark}{next(numbers)}x" for part in body)
-    page = LAYOUT.replace("{url}", f"{mark}{len(holes)}x").replace("{label}", html.escape(label))
-    page = page.replace("{body}", _markdown().render(source))  # last: what people write is not searched for more
-    holes.append(Hole("unsubscribe_url"))
-    pieces = re.split(rf"{mark}(\d+)x", page)
-    parts: list[Part] = []
-    for position, piece in enumerate(pieces):
-        if position % 2:
-            parts.append(holes[int(piece)])
-        elif piece:
-            parts.append(piece)
-    _refuse_in_addresses(parts)
+
+def _short(text: str) -> list[Part]:
+    """A subject or a preheader: no link has a place there."""
+    parts = fields.parse(text)
+    if any(isinstance(part, Hole) and part.name == UNSUBSCRIBE for part in parts):
+        raise FieldError("{{ unsubscribe_url }}", unknown=False)
     return parts
 
 
-def _refuse_in_addresses(parts: list[Part]) -> None:
+def _hidden(preheader: list[Part], marks: Marks) -> str:
+    if not preheader:
+        return ""
+    inner = "".join(html.escape(part) if isinstance(part, str) else marks.add(part) for part in preheader)
+    return PREHEADER.replace("{text}", inner)
+
+
+def _refuse_in_attributes(marks: Marks, reading: Reading, styles: str) -> None:
     """A client's name or comment as a link's address would let data choose where the link leads."""
-    inside = at_start = False
-    for part in parts:
-        if isinstance(part, Hole):
-            if inside and not (at_start and part.name == "unsubscribe_url"):
-                raise FieldError("{{ " + part.name + " }}", unknown=False)
-        elif '"' in part:
-            inside = re.search(r'(?:href|src)="[^"]*$', part) is not None
-        at_start = isinstance(part, str) and part.endswith('="')
+    for name, value in [*reading.attributes, ("style", styles)]:
+        holes = [part for part in marks.split(value) if isinstance(part, Hole)] if marks.word in value else []
+        is_whole_link = name == "href" and marks.split(value) == holes and [h.name for h in holes] == [UNSUBSCRIBE]
+        if holes and not is_whole_link and name not in ("alt", "title"):
+            raise FieldError("{{ " + holes[0].name + " }}", unknown=False)
 
 
-def check(subject: str, body: str) -> list[Problem]:
-    """What keeps a message from being saved: fields that are not ours, braces that do not close."""
+def check(subject: str, body: str, *, kind: MessageKind = MessageKind.MARKDOWN, preheader: str = "") -> list[Problem]:
+    """What keeps a message from being saved: fields that are not ours, braces that do not close, too much of it."""
     problems = []
-    for field, args in (("subject", (subject, "")), ("body", ("", body))):
+    for field, text in (("subject", subject), ("preheader", preheader)):
         try:
-            compile_content(*args)
+            _short(text)
         except FieldError as error:
             problems.append(Problem(field, _say(error)))
+    try:
+        draft("", body, kind=kind)
+    except FieldError as error:
+        problems.append(Problem("body", _say(error)))
+    except TooHeavy:
+        problems.append(
+            Problem(
+                "body",
+                _(
+                    "This is too complicated for a letter: at most %(tags)d elements, %(deep)d within one another, "
+                    "and few styles for many of them.",
+                    tags=page.MOST_TAGS,
+                    deep=page.DEEPEST,
+                ),
+            )
+        )
     return problems
 
 
@@ -129,12 +224,22 @@ def _say(error: FieldError) -> str:
     )
 
 
-def preview(subject: str, body: str, *, full_name: str, email: str, comment: str) -> Preview:
-    """The message as one client would read it. Raises FieldError."""
-    content = compile_content(subject, body)
+def preview(
+    subject: str,
+    body: str,
+    *,
+    full_name: str,
+    email: str,
+    comment: str,
+    kind: MessageKind = MessageKind.MARKDOWN,
+    preheader: str = "",
+) -> Preview:
+    """The message as one client would read it. Raises FieldError and TooHeavy."""
+    made = draft(subject, body, kind=kind, preheader=preheader)
     values = Values(full_name, email, comment, "#")
     return Preview(
-        subject=fields.fill(content.subject, values),
-        html=fields.fill(content.html, values, html.escape),
-        text=fields.fill(content.text, values),
+        subject=fields.fill(made.content.subject, values),
+        html=fields.fill(made.content.html, values, html.escape),
+        text=fields.fill(made.content.text, values),
+        preheader=fields.fill(made.preheader, values),
     )

@@ -10,6 +10,7 @@ import re
 from email.utils import formatdate, parseaddr
 from typing import NamedTuple
 
+from mailservice.models import MessageKind
 from mailservice.sending import fields
 from mailservice.sending.content import Content, Problem, check, compile_content, preview
 from mailservice.sending.encoding import (
@@ -80,8 +81,16 @@ class Slot(NamedTuple):
 class LetterPress:
     """Builds the letters of one attempt. Raises FieldError or BadLetter where none can be built."""
 
-    def __init__(self, subject: str, body: str, identity: Identity):
-        content = compile_content(subject, body)
+    def __init__(
+        self,
+        subject: str,
+        body: str,
+        identity: Identity,
+        *,
+        kind: MessageKind = MessageKind.MARKDOWN,
+        preheader: str = "",
+    ):
+        content = compile_content(subject, body, kind=kind, preheader=preheader)
         self.sender = parseaddr(identity.sender)[1]
         self._identity = identity
         self._clean_sender = SIMPLE_ADDRESS.fullmatch(self.sender) is not None

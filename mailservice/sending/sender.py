@@ -141,7 +141,9 @@ class Sender:
                 reply_to=(attempt.full_name, envelope_address(attempt.email)),
             )
             with force_locale(attempt.language):
-                return LetterPress(attempt.subject, attempt.body, identity)
+                return LetterPress(
+                    attempt.subject, attempt.body, identity, kind=attempt.kind, preheader=attempt.preheader
+                )
         except (FieldError, BadLetter) as error:
             self.stop(attempt.id, Reason.BAD_MESSAGE, str(error))
             return None

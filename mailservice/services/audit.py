@@ -33,6 +33,7 @@ class Action(enum.StrEnum):
     SENT_AGAIN = "sent_again"
     IMPORTED = "imported"
     IMPORT_UNDONE = "import_undone"
+    TEST_SENT = "test_sent"  # of a message
     DEMO_LOADED = "demo.load"
     DEMO_HELD = "demo.hold"  # its mailings were paused, because mail goes to a real server
 

@@ -27,8 +27,9 @@ MOST_PIXELS = 50_000_000
 LONGEST_SIDE = 15_000  # pixels
 WIDTHS = (480, 960, 1600)
 ENDINGS = {"JPEG": ("jpg", "jpeg", "jfif"), "PNG": ("png",), "WEBP": ("webp",)}
-KINDS = {"webp": "image/webp", "jpg": "image/jpeg"}
-NAME = re.compile(r"[0-9a-f]{20}-[0-9]{1,4}\.(webp|jpg)")
+KINDS = {"webp": "image/webp", "jpg": "image/jpeg", "png": "image/png"}
+NAME = re.compile(r"[0-9a-f]{20}-[0-9]{1,4}\.(webp|jpg|png)")
+LETTER_WIDTH = 1200  # pixels: twice what a letter is wide, for fine screens
 # What a browser, a web server or a reader of documents would take a picture with this in it for.
 FOREIGN = re.compile(rb"<script|<\?php|<!doctype html|<html|<iframe|javascript:|%PDF-", re.IGNORECASE)
 BROKEN = (OSError, ValueError, SyntaxError, TypeError, KeyError, IndexError, EOFError, OverflowError)
@@ -74,6 +75,25 @@ def store(data: bytes, *, filename: str, folder: Path) -> Picture:
         remove(picture.name, folder=folder)
         raise
     return picture
+
+
+def store_for_letters(data: bytes, *, filename: str, folder: Path) -> tuple[str, Picture]:
+    """One file that every mail program shows, and its name: a PNG where something is transparent, else a JPEG."""
+    with _checked(data, filename) as image:
+        drawn = _upright(image)
+    drawn.thumbnail((LETTER_WIDTH, LONGEST_SIDE), Image.Resampling.LANCZOS)
+    picture = Picture(secrets.token_hex(10), drawn.width, drawn.height)
+    file = file_name(picture.name, drawn.width, "png" if drawn.mode == "RGBA" else "jpg")
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        if drawn.mode == "RGBA":
+            drawn.save(folder / file, "PNG", optimize=True)
+        else:
+            drawn.save(folder / file, "JPEG", quality=82, progressive=True)
+    except BaseException:
+        (folder / file).unlink(missing_ok=True)
+        raise
+    return file, picture
 
 
 def remove(name: str | None, *, folder: Path) -> None:

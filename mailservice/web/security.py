@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 
 View = TypeVar("View", bound=Callable[..., Any])
 
-PUBLIC_ENDPOINTS = frozenset({"static", "bootstrap.static", "blog.image"})
+PUBLIC_ENDPOINTS = frozenset({"static", "bootstrap.static", "blog.image", "messages.image"})
 CONTENT_SECURITY_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; "
     "connect-src 'self'; frame-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"

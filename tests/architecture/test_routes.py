@@ -35,6 +35,7 @@ PUBLIC = {
     "blog.sitemap",
     "health.healthz",
     "health.readyz",
+    "messages.image",
     "unsubscribe.show",
     "unsubscribe.take_back",
     "unsubscribe.unsubscribe",

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import os
 import shutil
+import threading
 from collections.abc import Iterator
 
 import pytest
+from flask import Flask
 from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
+from werkzeug.serving import WSGIRequestHandler, make_server
 
 from tests.runtime import installation
 
@@ -59,3 +62,20 @@ def page(chromium: Browser, service: dict[str, str]) -> Iterator[Page]:
     yield page
     context.close()
     assert complaints == []
+
+
+class Quiet(WSGIRequestHandler):
+    def log(self, *_: object) -> None:
+        """Its lines would bury the reason of a failure."""
+
+
+@pytest.fixture
+def site(app: Flask) -> Iterator[str]:
+    """The app behind a real web server."""
+    server = make_server("127.0.0.1", 0, app, threaded=True, request_handler=Quiet)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    thread.join()
+    server.server_close()

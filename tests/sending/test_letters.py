@@ -313,7 +313,7 @@ def test_a_link_to_unsubscribe_may_stand_in_the_text():
     content = written("News", "[No more]({{ unsubscribe_url }})", recipient())
     url = values_of(recipient()).unsubscribe_url
     text, page = (part.get_content() for part in read(content).iter_parts())
-    assert f'<a href="{url}">No more</a>' in page
+    assert re.search(rf'<a href="{re.escape(url)}"[^>]*>No more</a>', page)
     assert text.count(url) == 1
 
 
@@ -327,7 +327,7 @@ def test_a_text_without_the_link_gets_it_at_its_end():
 def test_words_that_the_machinery_uses_are_only_words():
     body = "{url} {label} {body} qfield0x q&#102;ield999x <http://x.example/q%66ield7x> {{ email }}"
     page = page_of(body)
-    assert "<p>{url} {label} {body} qfield0x qfield999x" in page
+    assert ">{url} {label} {body} qfield0x qfield999x" in page
     assert page.count("anna@example.org") == 1
 
 

@@ -3,7 +3,8 @@ from sqlalchemy import func, select
 
 from mailservice.database import db, transaction
 from mailservice.errors import Invalid, NotFound, Refused
-from mailservice.models import Message
+from mailservice.models import Message, MessageKind
+from mailservice.sending import content
 from mailservice.services import messages
 from tests import factories
 
@@ -13,9 +14,9 @@ def owner(app):
     return factories.user()
 
 
-def create(owner, subject="News", body="Good day"):
+def create(owner, subject="News", body="Good day", **values):
     with transaction():
-        return messages.create(owner, subject=subject, body=body)
+        return messages.create(owner, subject=subject, body=body, **values)
 
 
 def test_a_message_is_kept_as_it_was_written(owner):
@@ -39,7 +40,7 @@ def test_a_message_is_kept_as_it_was_written(owner):
         ("body", "News", "\x00"),
         ("body", "News", "{{ nobody }}"),
         ("body", "News", "{{ first_name"),
-        ("body", "News", "a" * 200_001),
+        ("body", "News", "a" * 20_001),
     ],
 )
 def test_what_cannot_become_a_letter_is_refused_beside_its_field(owner, field, subject, body):
@@ -79,3 +80,42 @@ def test_the_list_says_how_many_mailings_use_each_message(owner):
     factories.mailing(owner, message=used)
     assert {row[0].subject: row[1] for row in messages.search(owner).items} == {"Used": 1, "Idle": 0}
     assert [row[0].subject for row in messages.search(owner, words="idl").items] == ["Idle"]
+
+
+@pytest.mark.parametrize("kind", MessageKind)
+def test_a_message_is_of_one_kind_and_each_has_its_longest(owner, kind):
+    longest = content.LONGEST[kind]
+    assert create(owner, body="a" * longest, kind=kind, preheader="For {{ email }}").kind is kind
+    with pytest.raises(Invalid, match="too long"):
+        create(owner, body="a" * (longest + 1), kind=kind)
+
+
+def test_all_that_is_wrong_is_found_at_once(owner):
+    found = messages.problems(subject="{{ x }}", preheader="\x00", body="{{ y", kind=MessageKind.MARKDOWN)
+    assert sorted(problem.field for problem in found) == ["body", "preheader", "subject"]
+    assert messages.problems(subject="", body="", kind=MessageKind.HTML, unfinished=True) == []
+
+
+def test_a_copy_is_a_message_of_its_own(owner):
+    first = create(owner, "News {{ email }}", "<p>x</p>", kind=MessageKind.HTML, preheader="Look")
+    with transaction():
+        copy = messages.duplicate(messages.own(owner, first.id))
+    assert (copy.subject, copy.body, copy.kind, copy.preheader) == (
+        "News {{ email }} (copy)",
+        "<p>x</p>",
+        MessageKind.HTML,
+        "Look",
+    )
+    longest = create(owner, "n" * 250)
+    with transaction():
+        assert messages.duplicate(messages.own(owner, longest.id)).subject == "n" * 250
+
+
+def test_the_first_mailings_of_each_message_are_named(owner):
+    used, other = factories.message(owner), factories.message(owner)
+    for number in range(4):
+        factories.mailing(owner, message=used, title=f"Digest {number}")
+    found = messages.used_in([used, other])
+    assert [title for _, title in found[used.id]] == ["Digest 0", "Digest 1", "Digest 2"]
+    assert other.id not in found
+    assert messages.used_in([]) == {}

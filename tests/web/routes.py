@@ -23,6 +23,7 @@ from mailservice.models import (
     Delivery,
     Event,
     FileKind,
+    Image,
     Import,
     ImportStatus,
     Post,
@@ -44,6 +45,7 @@ from tests import factories
 
 UNSAFE = ("POST", "PUT", "PATCH", "DELETE")
 FILES = {"static": "app.css", "bootstrap.static": "css/bootstrap.min.css", "blog.image": f"{'0' * 20}-480.webp"}
+FILES["messages.image"] = f"{'0' * 20}-480.jpg"
 NO_BROWSER_SENDS = {"OPTIONS"}  # answered by Flask itself, without any view
 STAFF = frozenset({Role.MANAGER, Role.ADMIN})
 _numbers = itertools.count(1)
@@ -98,6 +100,7 @@ class Things:
     tag_id: int
     filter_id: int
     import_id: int
+    image_id: int
 
     slug: str
     key: str
@@ -186,6 +189,8 @@ def make_things(owner: User) -> Things:
     images = current_app.config["SETTINGS"].images_path
     images.mkdir(exist_ok=True)
     (images / FILES["blog.image"]).touch()
+    (images / "messages").mkdir(exist_ok=True)
+    (images / "messages" / FILES["messages.image"]).touch()
     slug = next(row.slug for row in others if isinstance(row, Post))
     things = Things(owner, *ids, slug=slug, key=_form(owner).key)
     things.sign_up()
@@ -216,6 +221,7 @@ def _others(owner: User) -> list[Any]:
         Tag(owner_id=owner.id, name=f"VIP {number}", name_folded=f"vip {number}"),
         SavedFilter(owner_id=owner.id, name=f"Regulars {number}", name_folded=f"regulars {number}", conditions={}),
         Import(owner_id=owner.id, name="clients.csv", stored="", kind=FileKind.TEXT, status=ImportStatus.DONE, new=1),
+        Image(owner_id=owner.id, filename=f"{number:020x}-480.jpg", title="A cup", width=480, height=320, size=2048),
     ]
 
 

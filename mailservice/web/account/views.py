@@ -10,7 +10,7 @@ from flask_login import current_user
 
 from mailservice import account_mail
 from mailservice.database import transaction
-from mailservice.services import accounts, leaving, new_address, passwords, sessions, zones
+from mailservice.services import accounts, leaving, new_address, passwords, pictures, sessions, zones
 from mailservice.services.importing import files
 from mailservice.web import browser_session, limits
 from mailservice.web.account import browsers
@@ -132,8 +132,10 @@ def delete() -> ResponseReturnValue:
             proof = accounts.check_password(current_user, form.current_password.data)
             owner_id = current_user.id
             with transaction():
+                shown = pictures.files(current_user)
                 leaving.delete_account(current_user, proof=proof, address=request.remote_addr)
             files.remove_all_of(current_app.config["SETTINGS"].imports_path, owner_id)
+            pictures.remove(shown, folder=pictures.folder(current_app.config["SETTINGS"].images_path))
             browser_session.leave()
         if not form.errors:
             flash(_("Your account is deleted, with everything that was yours."))

@@ -43,6 +43,7 @@ ACTIONS: dict[str, Any] = {
     Action.SENT_AGAIN: _l("sent letters again"),
     Action.IMPORTED: _l("imported clients"),
     Action.IMPORT_UNDONE: _l("undid an import"),
+    Action.TEST_SENT: _l("sent a test of a message"),
     Action.DEMO_LOADED: _l("loaded the demonstration"),
     Action.DEMO_HELD: _l("paused the demonstration"),
 }
@@ -71,8 +72,10 @@ SUBJECTS = {
     "mailing": _l("mailing %(number)s"),
     "attempt": _l("attempt %(number)s"),
     "import": _l("import %(number)s"),
+    "message": _l("message %(number)s"),
 }
-PAGES = {"user": "users", "mailing": "mailings", "attempt": "attempts"}  # the lists in which subjects of events stand
+# The lists in which the subjects of events stand.
+PAGES = {"user": "users", "mailing": "mailings", "attempt": "attempts", "message": "messages"}
 QUEUES = {"accounts": _l("account letters"), "ticks": _l("planning"), "sending": _l("sending")}
 WORKERS = {"idle": _l("idle"), "busy": _l("busy"), "started": _l("starting"), "suspended": _l("suspended")}
 STANDINGS = {"active": _l("active"), "blocked": _l("blocked"), "unconfirmed": _l("not confirmed")}
