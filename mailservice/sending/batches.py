@@ -26,7 +26,6 @@ from mailservice.models import (
     mailing_clients,
 )
 from mailservice.models.batch import SIZE
-from mailservice.sending.letters import Recipient
 
 SLICE = 10 * SIZE  # deliveries prepared in one transaction
 PATIENCE = timedelta(hours=24)  # without any progress
@@ -154,7 +153,11 @@ def _count(connection: Connection, attempt_id: int, first: int) -> None:
 class Waiting(NamedTuple):
     """A delivery of a claimed batch that has no final result yet."""
 
-    recipient: Recipient
+    delivery_id: int
+    email: str
+    email_normalised: str
+    full_name: str
+    comment: str
     round: int
     tries: int  # so far, in this round
     first_try: datetime | None
@@ -190,8 +193,7 @@ def read_waiting(connection: Connection, attempt_id: int, number: int, now: date
     """The batch's deliveries that may be tried now, in order."""
     rows = connection.execute(_reading(), {"attempt": attempt_id, "number_": number, "now": now}).all()
     return [
-        Waiting(Recipient(*recipient), round_, tries, first_try, _leave_out(client_id, suppression_id))
-        for *recipient, round_, tries, first_try, client_id, suppression_id in rows
+        Waiting(*delivery, _leave_out(client_id, suppression_id)) for *delivery, client_id, suppression_id in rows
     ]
 
 

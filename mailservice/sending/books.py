@@ -6,7 +6,7 @@ loop's thread hands tasks in and takes answers out; neither touches what the oth
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from datetime import datetime
@@ -32,6 +32,11 @@ class Part(NamedTuple):
     is_through: bool  # all of its letters have a result: it is given back
     give_back: bool = False  # though some have none
     put_off_until: datetime | None = None  # nobody needs to take it before
+    accepted: Sequence[str] = ()  # rows, as entries.accepted() makes them
+
+    @property
+    def results(self) -> int:
+        return len(self.entries) + len(self.accepted)
 
 
 class Committed(NamedTuple):
@@ -81,10 +86,19 @@ def commit(attempt_id: int, parts: list[Part]) -> Committed:
         fenced = {
             part.claim.number
             for part in parts
-            if not ledger.renew(connection, part.claim, part.entries, now=now, is_through=part.is_through)
+            if not ledger.renew(
+                connection,
+                part.claim,
+                part.entries,
+                now=now,
+                accepted=len(part.accepted),
+                is_through=part.is_through,
+            )
         }
         kept = [part for part in parts if part.claim.number not in fenced]
-        ledger.append(connection, attempt_id, [entry for part in kept for entry in part.entries], now=now)
+        entries = [entry for part in kept for entry in part.entries]
+        accepted = [row for part in kept for row in part.accepted]
+        ledger.append(connection, attempt_id, entries, now=now, accepted=accepted)
         left_out: dict[int, Reason] = {}
         for part in kept:
             if part.give_back:

@@ -62,11 +62,21 @@ class Keeper:
     def is_exhausted(self) -> bool:
         return self._dry and not self.queue and not self.parked.count
 
-    def take(self) -> tuple[Hold, Waiting] | None:
-        """The next letter that may go at the mail server's pace; None when there is none now."""
+    @property
+    def has_lost(self) -> bool:
+        """Whether a batch was taken from us."""
+        return bool(self._lost_holds)
+
+    def take(self, most: int) -> list[tuple[Hold, Waiting]]:
+        """The next letters that may go at the mail server's pace; none when there is none now."""
         pace = self.sender.pace
         if pace.is_free and not self.parked.count:
-            return self.queue.popleft() if self.queue else None
+            return [self.queue.popleft() for _ in range(min(most, len(self.queue)))]
+        taken = self._take_at_pace()
+        return [taken] if taken else []
+
+    def _take_at_pace(self) -> tuple[Hold, Waiting] | None:
+        pace = self.sender.pace
         pace.turn()
         if (seconds := pace.wait()) > LONGEST:
             for hold in self._holds.values():
@@ -79,7 +89,7 @@ class Keeper:
             hold.put_off(seconds)
         while self.queue:
             taken = hold, waiting = self.queue.popleft()
-            group = pace.group(waiting.recipient.email)
+            group = pace.group(waiting.email)
             if self.parked.is_next(group) and pace.may(group):
                 return taken
             if seconds := self.parked.park(pace, group, taken):
@@ -183,7 +193,7 @@ class Keeper:
         self._committing = self.sender.books.submit(books.commit, self.attempt_id, parts)
         self._committing.add_done_callback(self._bring_news)
         elapsed, self._committed_at = clock.steady() - self._committed_at, clock.steady()
-        rate = sum(len(part.entries) for part in parts) / max(elapsed, COMMIT_EVERY)
+        rate = sum(part.results for part in parts) / max(elapsed, COMMIT_EVERY)
         self.low_water = int(min(max(LOW_WATER, rate * RESERVE), MOST_AT_HAND))
         self._parts = parts
 

@@ -11,6 +11,7 @@ from email.utils import formatdate, parseaddr
 from typing import NamedTuple
 
 from mailservice.sending import fields
+from mailservice.sending.batches import Waiting
 from mailservice.sending.content import Content, Problem, check, compile_content, preview
 from mailservice.sending.encoding import (
     SIMPLE_ADDRESS,
@@ -133,12 +134,12 @@ class LetterPress:
         """Stable for a delivery, however often it is tried (RFC 5322 3.6.4)."""
         return f"<{self._identity.attempt_id}.{delivery_id}.{self._identity.key}@{self._domain}>"
 
-    def letter(self, to: Recipient, *, at: float, key: object = None) -> Letter:
+    def letter(self, to: Recipient | Waiting, *, at: float, key: object = None) -> Letter:
         """The letter for one recipient; `at` is its Date as a POSIX timestamp. Raises BadLetter.
 
         `key` is how the caller knows it again; the delivery's id where there is none.
         """
-        delivery_id, email, normalised, full_name, comment = to
+        delivery_id, email, normalised, full_name, comment = to[:5]
         signed = self._sign(normalised)
         values = Values(full_name, email, comment, self._url)
         clean = self._clean_sender

@@ -12,10 +12,15 @@ from .reply import Reply
 _UNSAFE = re.compile(r"[\x00-\x20\x7f-\xa0<>\u2028\u2029\ud800-\udfff]")
 
 
+def is_plain(letter: Letter, offers: Offers) -> bool:
+    """Whether nothing about it needs a look."""
+    return letter.clean and (offers.size is None or len(letter.content) <= offers.size)
+
+
 def refusal(letter: Letter, offers: Offers) -> Rejected | None:
     """Our own refusal of a letter that this server cannot take or that is not fit to be written; else None."""
     content = letter.content
-    if letter.clean and (offers.size is None or len(content) <= offers.size):
+    if is_plain(letter, offers):
         return None
     if _UNSAFE.search(letter.sender):
         return _refuse(501, "5.1.7", "the sender's address has characters that no command may hold", Stage.MAIL)
@@ -53,6 +58,16 @@ def mail(letter: Letter, offers: Offers) -> bytes:
 def rcpt(letter: Letter) -> bytes:
     """RCPT TO for the one recipient."""
     return b"RCPT TO:<" + letter.recipient.encode() + b">\r\n"
+
+
+def chunk(letter: Letter, offers: Offers, *, reset: bool) -> bytes:
+    """All that is written before the content where it goes as one chunk (RFC 3030)."""
+    first, size = "RSET\r\n" if reset else "", len(letter.content)
+    if letter.clean and offers.sizes:  # nearly always
+        return (
+            f"{first}MAIL FROM:<{letter.sender}> SIZE={size}\r\nRCPT TO:<{letter.recipient}>\r\nBDAT {size} LAST\r\n"
+        ).encode()
+    return b"%b%b%bBDAT %d LAST\r\n" % (first.encode(), mail(letter, offers), rcpt(letter), size)
 
 
 def dotted(letter: Letter) -> bytes:

@@ -118,8 +118,7 @@ class Loop:
                 if self._stopping and (left := patience()) is not None:
                     end = min(end, now + left)
             room = not self._stopping and self._fill(now)
-            in_flight = any(connection.in_flight for connection in self._connections)
-            if not in_flight and (self._stopping or (supply.dry and not supply.hand)):
+            if (self._stopping or supply.is_empty) and not any(c.in_flight for c in self._connections):
                 return
             if now >= end:
                 self._abandon()
@@ -146,7 +145,7 @@ class Loop:
         ready = self._selector.select(max(timeout, 0.0))
         now = self._clock()
         source = self._supply.source
-        supply = nothing if self._stopping else self._supply.next
+        supply = nothing if self._stopping else self._supply.take
         for key, events in ready:
             connection: Connection = key.data
             connection.step(events, source, now)
@@ -167,11 +166,11 @@ class Loop:
         supply, room = self._supply, False
         for connection in self._connections[:]:
             if connection.room:
-                connection.pump(supply.next, supply.source, now)
+                connection.pump(supply.take, supply.source, now)
                 self._after(connection, now)
-                if supply.dry and not supply.hand:
+                if supply.is_empty:
                     return False
-                room = room or connection.room
+                room = room or connection.room > 0
         if not room and len(self._connections) < self._most:
             self._open_more(now)
         return room

@@ -60,12 +60,12 @@ def entry_of(claimed: Claim, position: int, state: State = State.FAILED, **more:
     waiting = claimed.waiting[position]
     values = {"code": 550, "enhanced": "5.2.2", "reply": "550 5.2.2 mailbox full"} | more
     return Entry(
-        claimed.attempt_id, claimed.number, waiting.recipient.delivery_id, waiting.round, state, clock.now(), **values
+        claimed.attempt_id, claimed.number, waiting.delivery_id, waiting.round, state, clock.now(), **values
     )
 
 
 def begin(journal: Journal, claimed: Claim, position: int) -> None:
-    journal.begin(claimed.attempt_id, claimed.number, claimed.waiting[position].recipient.delivery_id)
+    journal.begin(claimed.attempt_id, claimed.number, claimed.waiting[position].delivery_id)
 
 
 def recover(folder, *, later: timedelta = timedelta()) -> int:
@@ -99,7 +99,7 @@ def dead_sender(folder, mailing) -> tuple[Journal, Claim]:
     journal.end(entry_of(claimed, 0))
     begin(journal, claimed, 1)
     begin(journal, claimed, 2)
-    journal.withdraw(claimed.attempt_id, claimed.number, claimed.waiting[2].recipient.delivery_id)
+    journal.withdraw(claimed.attempt_id, claimed.number, claimed.waiting[2].delivery_id)
     journal.close(keep=True)  # as death does it: the lock is free and the file is there
     return journal, claimed
 
