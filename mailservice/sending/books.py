@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, NamedTuple, TypeVar
 
 from mailservice import clock
@@ -33,6 +33,7 @@ class Part(NamedTuple):
     give_back: bool = False  # though some have none
     put_off_until: datetime | None = None  # nobody needs to take it before
     accepted: Sequence[str] = ()  # rows, as entries.accepted() makes them
+    has_unbegun: bool = False  # letters that may have to be left out by now
 
     @property
     def results(self) -> int:
@@ -67,16 +68,16 @@ class Books:
             return task(*args)
 
 
-def take(attempt_id: int, holder: str, lease: Any) -> Claim | None:
-    """The next batch, if its letters may start now. A stop that is noticed here is written down."""
+def take(attempt_id: int, holders: list[str], lease: timedelta) -> list[Claim]:
+    """The next batches, if their letters may start now. A stop that is noticed here is written down."""
     now = clock.now()
     with write() as connection:
         allowed = permission.ask(connection, attempt_id, now)
         if allowed.verdict is Verdict.STOP and allowed.reason:
             ledger.stop(connection, attempt_id, allowed.reason)
         if allowed.verdict is not Verdict.GO:
-            return None
-        return batches.claim(connection, attempt_id, holder=holder, now=now, lease=lease)
+            return []
+        return batches.claim(connection, attempt_id, holders=holders, now=now, lease=lease)
 
 
 def commit(attempt_id: int, parts: list[Part]) -> Committed:
@@ -99,11 +100,9 @@ def commit(attempt_id: int, parts: list[Part]) -> Committed:
         entries = [entry for part in kept for entry in part.entries]
         accepted = [row for part in kept for row in part.accepted]
         ledger.append(connection, attempt_id, entries, now=now, accepted=accepted)
-        left_out: dict[int, Reason] = {}
         for part in kept:
             if part.give_back:
                 ledger.release(connection, part.claim._replace(fence=part.claim.fence + 1), until=part.put_off_until)
-            elif not part.is_through:
-                left_out |= batches.left_out(connection, attempt_id, part.claim.number)
+        left_out = batches.left_out(connection, attempt_id, [part.claim.number for part in kept if part.has_unbegun])
         allowed = permission.ask(connection, attempt_id, now)
     return Committed(at, allowed, fenced, left_out)

@@ -105,7 +105,7 @@ class Hold:
         is_through = self.left == 0 and not (self.claim.rest or self._has_deferred or self._put_off_until)
         give_back = not is_through and (last or self.left == 0)
         until = self._put_off_until if give_back and (self.left == 0 or self._rests) else None
-        return Part(self.claim, entries, is_through, give_back, until, accepted)
+        return Part(self.claim, entries, is_through, give_back, until, accepted, self.left > self.in_flight and not last)
 
     def not_committed(self) -> None:
         """The commit failed: its entries wait for the next one."""

@@ -46,11 +46,11 @@ class House(NamedTuple):
 
 
 class Claiming(NamedTuple):
-    """A batch that is being asked for: the journal that will be its own, and when on the steady clock."""
+    """Batches that are being asked for: the journals that will be their own, and when on the steady clock."""
 
-    journal: Journal
+    journals: list[Journal]
     at: float
-    future: Future[Claim | None]
+    future: Future[list[Claim]]
 
 
 class Sender:
@@ -112,11 +112,18 @@ class Sender:
             is_over = not self.breaker_is_open and self.pace.wait() <= LONGEST and clock.steady() < turn_ends
         return done
 
-    def claim(self, attempt_id: int) -> Claiming:
-        """Asks for the next batch. Raises OSError where no journal can be written."""
-        journal = Journal(self.house.journal_path, self.name)
+    def claim(self, attempt_id: int, count: int) -> Claiming:
+        """Asks for the next batches. Raises OSError where no journal can be written."""
+        journals: list[Journal] = []
+        try:
+            for _ in range(count):
+                journals.append(Journal(self.house.journal_path, self.name))
+        except OSError:
+            if not journals:
+                raise
         at = clock.steady()
-        return Claiming(journal, at, self.books.submit(books.take, attempt_id, journal.holder, self.house.lease))
+        holders = [journal.holder for journal in journals]
+        return Claiming(journals, at, self.books.submit(books.take, attempt_id, holders, self.house.lease))
 
     def _compile(self, attempt_id: int) -> LetterPress | None:
         """The attempt's letters; None where there are none to send, or none can be built."""

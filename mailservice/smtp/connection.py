@@ -63,6 +63,16 @@ class Connection:
         return self._protocol.room if self._protocol is not None else 0
 
     @property
+    def cleared(self) -> Letter | None:
+        """A letter whose content the server waits for: go_on() tells whether it may begin."""
+        return self._protocol.cleared if self._protocol is not None else None
+
+    def go_on(self, handler: Handler, *, is_begun: bool) -> None:
+        """The letter that is `cleared` was begun, or may not begin."""
+        if self._protocol is not None:
+            self._protocol.go_on(handler, is_begun=is_begun)
+
+    @property
     def in_flight(self) -> int:
         """Letters taken and not ended."""
         return self._protocol.in_flight if self._protocol else 0

@@ -12,6 +12,9 @@ from .reply import Reply
 _UNSAFE = re.compile(r"[\x00-\x20\x7f-\xa0<>\u2028\u2029\ud800-\udfff]")
 
 
+DOT = b".\r\n"
+
+
 def is_plain(letter: Letter, offers: Offers) -> bool:
     """Whether nothing about it needs a look."""
     return letter.clean and (offers.size is None or len(letter.content) <= offers.size)
@@ -70,15 +73,15 @@ def chunk(letter: Letter, offers: Offers, *, reset: bool) -> bytes:
     return b"%b%b%bBDAT %d LAST\r\n" % (first.encode(), mail(letter, offers), rcpt(letter), size)
 
 
-def dotted(letter: Letter) -> bytes:
-    """The content as DATA wants it: dot-stuffed and closed with the final dot (RFC 5321 §4.5.2)."""
+def stuffed(letter: Letter) -> bytes:
+    """The content as DATA wants it before the final dot: dot-stuffed, and its last line ended (RFC 5321 §4.5.2)."""
     content = letter.content
     if letter.clean:
-        return content + b".\r\n"
+        return content
     stuffed = content.replace(b"\r\n.", b"\r\n..")
     if stuffed.startswith(b"."):
         stuffed = b"." + stuffed
-    return stuffed + (b".\r\n" if stuffed.endswith(b"\r\n") else b"\r\n.\r\n")
+    return stuffed if stuffed.endswith(b"\r\n") else stuffed + b"\r\n"
 
 
 def _has_clean_lines(content: bytes) -> bool:

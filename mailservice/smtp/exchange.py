@@ -46,12 +46,13 @@ class Exchange:
         self._reset = chunking  # RSET comes before the next MAIL
         self._early: set[str | None] = set()  # enhanced codes of the first letter's MAIL and RCPT
         self._not_final: frozenset[str | None] | None = None  # those of them that its content was not answered with
+        self.cleared: Flight | None = None  # the server waits for its content, and begin() was not asked yet
         self._yes: str | None = None  # how a yes to the content begins, once one was heard
 
     @property
     def room(self) -> int:
         """How many letters may be taken now."""
-        if self.closing or self.stopped or self.retired:
+        if self.closing or self.stopped or self.retired or self.cleared:
             return 0
         if self.mode is Mode.CHUNKING:
             room = self._window - len(self.flights)
@@ -125,16 +126,51 @@ class Exchange:
             self._answer(raw, handler)
 
     def hear_yeses(self, lines: list[str], handler: Handler) -> None:
-        """The same for replies that are all a plain 250: letters of which all four are there are accepted at once."""
+        """The same for replies that are all a plain 250 or 354: where they are what is nearly always said, at once."""
         at, count = 0, len(lines)
+        if self.mode is Mode.PIPELINING and self._is_turn(lines):
+            handler.accept([self.flights.popleft().letter], lines[:1])
+            self.cleared = self.flights[0]
+            self.cleared.awaiting = FINAL
+            return
         while at < count:
             finals = lines[at + REPLIES - 1 :: REPLIES]
             if letters := self._answered(finals):
                 handler.accept([self.flights.popleft().letter for _ in range(letters)], finals[:letters])
                 at += REPLIES * letters
             else:
-                self._answer((250, lines[at].encode()), handler)
+                self._answer((int(lines[at][:3]), lines[at].encode()), handler)
                 at += 1
+
+    def _is_turn(self, lines: list[str]) -> bool:
+        """Whether they are a yes to one letter, and yeses to the whole envelope of the next."""
+        if len(lines) != REPLIES or len(self.flights) != 2 or self._yes is None or self.closing or self.stopped:
+            return False
+        served, following = self.flights
+        return (
+            lines[0].startswith(self._yes)
+            and len(lines[0]) <= SHOWN
+            and [line[:3] for line in lines[1:]] == ["250", "250", "354"]
+            and served.awaiting == FINAL
+            and served.settled is None
+            and served.end <= self._out.handed
+            and following.awaiting == MAIL
+            and following.written(self._out) == DATA
+        )
+
+    def go_on(self, is_begun: bool) -> None:
+        """Whether the letter that is `cleared` may go is known."""
+        flight, self.cleared = self.cleared, None
+        if flight is None:
+            return
+        if not is_begun:
+            raise Broken("withdrawn", quiet=True)  # hanging up is the only way back from here
+        self._hand_over(flight)
+
+    def _hand_over(self, flight: Flight) -> None:
+        flight.begun = True
+        flight.queue(FINAL, envelope.stuffed(flight.letter), self._out)
+        flight.queue(FINAL, envelope.DOT, self._out)
 
     def _answered(self, finals: list[str]) -> int:
         """How many letters these accept, if with those before them they answer RSET, MAIL, RCPT and the content."""
@@ -146,7 +182,7 @@ class Exchange:
         while count and self.flights[count - 1].end > self._out.handed:
             count -= 1
         for position in range(count):
-            if not finals[position].startswith(self._yes) or len(finals[position]) > SHOWN:
+            if not finals[position].startswith(self._yes) or len(finals[position]) > SHOWN:  # never so for a 354
                 return position
         return count
 
@@ -257,12 +293,11 @@ class Exchange:
         if code == 354:
             flight.awaiting = FINAL
             if flight.settled is not None:  # refused, and yet it wants content: none (RFC 2920 §3.1)
-                flight.queue(FINAL, b".\r\n", self._out)
+                flight.queue(FINAL, envelope.DOT, self._out)
             elif self.stopped or not handler.begin([flight.letter]):
                 raise Broken("withdrawn", quiet=True)  # hanging up is the only way back from here
             else:
-                flight.begun = True
-                flight.queue(FINAL, envelope.dotted(flight.letter), self._out)
+                self._hand_over(flight)
         elif 400 <= code < 600:
             self._refused(flight, Reply.parse(raw), handler)
         else:

@@ -40,7 +40,7 @@ class Flight:
 
     def queue(self, step: int, data: bytes, out: "Outgoing") -> None:
         """Queue what leads to the reply `step`."""
-        if step == FINAL:
+        if step == FINAL:  # of two pieces the last one counts
             self.end = out.add(data)
         else:
             self._before, self._step, self._from = self.written(out), step, out.queued

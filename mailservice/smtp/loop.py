@@ -8,7 +8,7 @@ from collections.abc import Callable
 from .connection import Connection, State
 from .outcome import Trouble, TroubleKind
 from .server import Security, Server
-from .source import Nobody, Source, Supply, Witness, nothing
+from .source import Gathering, Nobody, Source, Supply, Witness, nothing
 
 __all__ = ["Loop", "Source", "probe"]
 
@@ -146,11 +146,10 @@ class Loop:
         now = self._clock()
         source = self._supply.source
         supply = nothing if self._stopping else self._supply.take
-        for key, events in ready:
-            connection: Connection = key.data
-            connection.step(events, source, now)
-            if not connection.greeted:
-                self._after(connection, now)  # so that ready() comes before the first letter
+        self._supply.wanted = len(ready)
+        connections: list[Connection] = [key.data for key, _ in ready]
+        self._hear(ready, source, now)
+        for connection in connections:
             connection.pump(supply, source, now)
             self._after(connection, now)
         if not ready or now >= self._next_tick:
@@ -160,6 +159,24 @@ class Loop:
                 connection.tick(source, now)
                 self._after(connection, now)
         return bool(ready)
+
+    def _hear(self, ready: list[tuple[selectors.SelectorKey, int]], source: Source, now: float) -> None:
+        """Take in what came for each, tell the source at once what was accepted, and begin at once what may be."""
+        gathering, cleared = Gathering(source), []
+        try:
+            for key, events in ready:
+                connection: Connection = key.data
+                connection.step(events, gathering, now)
+                if not connection.greeted:
+                    self._after(connection, now)  # so that ready() comes before the first letter
+                if connection.cleared is not None:
+                    cleared.append(connection)
+        finally:
+            gathering.tell()
+        if cleared:
+            begun = set(map(id, source.begin([c.cleared for c in cleared if c.cleared])))
+            for connection in cleared:
+                connection.go_on(source, is_begun=id(connection.cleared) in begun)
 
     def _fill(self, now: float) -> bool:
         """Give letters to connections that have room, open more where that is not enough; whether room is left."""

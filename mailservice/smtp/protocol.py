@@ -103,6 +103,19 @@ class Protocol:
         except Failed as failed:
             self._die(failed.trouble)
 
+    @property
+    def cleared(self) -> Letter | None:
+        """A letter whose content the server waits for: go_on() tells whether it may begin."""
+        return self._exchange.cleared.letter if self._exchange and self._exchange.cleared else None
+
+    def go_on(self, handler: Handler, *, is_begun: bool) -> None:
+        """The letter that is `cleared` was begun, or may not begin."""
+        if self._exchange is not None:
+            try:
+                self._exchange.go_on(is_begun)
+            except Broken as broken:
+                self._break(broken, handler, hung_up=False)
+
     def sent(self, count: int, now: float) -> None:
         """The socket took `count` octets of what is outgoing."""
         head = self._exchange.flights[0] if self._exchange and self._exchange.flights else None

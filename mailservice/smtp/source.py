@@ -32,13 +32,38 @@ class Source(Protocol):
         """A connection has been opened up to where letters may follow: the server is well."""
 
 
+BURST = 8  # letters
+
+
+class Gathering:
+    """What the connections say in one round: acceptances are told the source together, all else at once."""
+
+    def __init__(self, source: Source) -> None:
+        self._source = source
+        self._accepted: list[Letter] = []
+        self._replies: list[str] = []
+        self.begin, self.end = source.begin, source.end
+
+    def accept(self, letters: list[Letter], replies: list[str]) -> None:
+        self._accepted += letters
+        self._replies += replies
+
+    def tell(self) -> None:
+        """Tells the source what was gathered."""
+        if self._accepted:
+            letters, replies = self._accepted, self._replies
+            self._accepted, self._replies = [], []
+            self._source.accept(letters, replies)
+
+
 class Supply:
     """Letters for the connections: first those in hand, asked for before there was a connection to take them."""
 
-    __slots__ = ("dry", "hand", "source")
+    __slots__ = ("dry", "hand", "source", "wanted")
 
     def __init__(self, source: Source) -> None:
         self.source = source
+        self.wanted = 1  # letters that connections may ask for in this round, each for one
         self.hand: deque[Letter] = deque()
         self.dry = False  # the source had none when last asked
 
@@ -51,9 +76,10 @@ class Supply:
         """The next letters for a connection that has room."""
         if self.hand:
             return [self.hand.popleft() for _ in range(min(most, len(self.hand)))]
-        letters = self.source.take(most)
+        letters = self.source.take(max(most, min(self.wanted, BURST)))
         self.dry = not letters
-        return letters
+        self.hand.extend(letters[most:])
+        return letters[:most]
 
     def reach(self, count: int) -> bool:
         """Try to have `count` letters in hand."""

@@ -50,7 +50,7 @@ def claim_of(mailing, holder: str) -> Claim:
     attempt_id = attempt_of(mailing).id
     db.session.rollback()
     with write() as connection:
-        claimed = batches.claim(connection, attempt_id, holder=holder, now=clock.now())
+        (claimed,) = batches.claim(connection, attempt_id, holders=[holder], now=clock.now())
     assert claimed is not None
     return claimed
 
@@ -309,10 +309,10 @@ def test_many_senders_at_once_share_the_batches_and_none_is_taken_twice(app, mai
         with app.app_context():
             while True:
                 with write() as connection:
-                    claimed = batches.claim(connection, attempt_id, holder=f"sender-{number}", now=clock.now())
-                if claimed is None:
+                    claimed = batches.claim(connection, attempt_id, holders=[f"sender-{number}"], now=clock.now())
+                if not claimed:
                     return taken
-                taken.append(claimed.number)
+                taken += [claim.number for claim in claimed]
 
     with ThreadPoolExecutor(4) as pool:
         taken = [number for numbers in pool.map(claim, range(4)) for number in numbers]
