@@ -71,7 +71,7 @@ def _sqlite_row(e: Entry) -> tuple[Any, ...]:
 def _sqlite_row_of(row: str) -> list[str | None]:
     """SQLite makes numbers of digits by itself, as the columns want them."""
     values: list[str | None] = [None if value == NULL else value for value in row[:-1].split("\t")]
-    values[TRIED_AT] = (values[TRIED_AT] or "").removesuffix("+00")
+    values[TRIED_AT] = (values[TRIED_AT] or "").removesuffix("+00:00")
     return values
 
 

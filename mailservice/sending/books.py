@@ -33,7 +33,7 @@ class Part(NamedTuple):
     give_back: bool = False  # though some have none
     put_off_until: datetime | None = None  # nobody needs to take it before
     accepted: Sequence[str] = ()  # rows, as entries.accepted() makes them
-    has_unbegun: bool = False  # letters that may have to be left out by now
+    must_look: bool = False  # whether some of its letters must be left out by now
 
     @property
     def results(self) -> int:
@@ -103,6 +103,6 @@ def commit(attempt_id: int, parts: list[Part]) -> Committed:
         for part in kept:
             if part.give_back:
                 ledger.release(connection, part.claim._replace(fence=part.claim.fence + 1), until=part.put_off_until)
-        left_out = batches.left_out(connection, attempt_id, [part.claim.number for part in kept if part.has_unbegun])
+        left_out = batches.left_out(connection, attempt_id, [part.claim.number for part in kept if part.must_look])
         allowed = permission.ask(connection, attempt_id, now)
     return Committed(at, allowed, fenced, left_out)

@@ -25,7 +25,7 @@ def moment(at: datetime) -> str:
 @lru_cache(maxsize=64)
 def instant(at: datetime) -> str:
     """As the rows of COPY have it: in UTC, always with microseconds; letters of one instant share it."""
-    return at.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S.%f+00")
+    return at.astimezone(UTC).isoformat(" ", "microseconds")
 
 
 class Entry(NamedTuple):

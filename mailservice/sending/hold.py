@@ -11,6 +11,7 @@ from mailservice.sending.books import Part
 from mailservice.sending.entries import Entry
 from mailservice.sending.journal import Journal
 
+FRESH = 0.2  # seconds in which it is not asked again who must not be sent to
 LONGEST_REST = 300.0  # seconds; then somebody looks whether it is still so
 
 
@@ -25,6 +26,7 @@ class Hold:
         self.is_lost = False  # taken from us: others judge, by our journal
         self._put_off_until: datetime | None = None  # when the first letter is due that the server's pace put off
         self._rests = False  # all of its letters were put off
+        self.looked_at = leased_at  # when it was last asked who must not be sent to
         self.lease_until = leased_at + claim.lease.total_seconds()  # nothing is begun after it
         self._begun: set[int] = set()
         self._pending: list[Entry] = []
@@ -105,7 +107,8 @@ class Hold:
         is_through = self.left == 0 and not (self.claim.rest or self._has_deferred or self._put_off_until)
         give_back = not is_through and (last or self.left == 0)
         until = self._put_off_until if give_back and (self.left == 0 or self._rests) else None
-        return Part(self.claim, entries, is_through, give_back, until, accepted, self.left > self.in_flight and not last)
+        must_look = self.left > 0 and not last and clock.steady() - self.looked_at >= FRESH
+        return Part(self.claim, entries, is_through, give_back, until, accepted, must_look)
 
     def not_committed(self) -> None:
         """The commit failed: its entries wait for the next one."""

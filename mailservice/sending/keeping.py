@@ -141,7 +141,7 @@ class Keeper:
             self.halt(f"the database is away: {error.orig}")
             return
         for journal in claiming.journals[len(claims) :]:
-            journal.close()
+            self.sender.put_away(journal)
         self._dry = len(claims) < len(claiming.journals)
         if claims:
             self._permit(claiming.at)
@@ -172,7 +172,9 @@ class Keeper:
         return clock.steady() < self.permitted_until
 
     def _permit(self, at: float) -> None:
-        self.permitted_until = max(self.permitted_until, at + PERMISSION_LASTS)
+        """Letters may go by what was known at that moment, and of those batches that were looked at earlier, then."""
+        known = min((hold.looked_at for hold in self._holds.values() if hold.left), default=at)
+        self.permitted_until = max(self.permitted_until, min(at, known) + PERMISSION_LASTS)
 
     def _bring_news(self, _: Future[Any]) -> None:
         self.has_news = True
@@ -228,11 +230,13 @@ class Keeper:
                 continue
             self.done += hold.committed()
             hold.renewed(found.at)
+            if part.must_look:
+                hold.looked_at = found.at
             if part.put_off_until:
                 due_in = (part.put_off_until - clock.now()).total_seconds()
                 self._due_again = min(self._due_again, clock.steady() + due_in)
             if part.is_through or part.give_back:
-                hold.journal.close()
+                self.sender.put_away(hold.journal)
                 del self._holds[number]
         if found.permission.verdict is Verdict.GO:
             self._permit(found.at)

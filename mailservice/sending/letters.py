@@ -160,7 +160,9 @@ class LetterPress:
             address, clean = envelope_address(email), clean and SIMPLE_ADDRESS.fullmatch(email) is not None
             line = _sound(b"To", b"To: %b\r\n" % mailbox(full_name, address))
         pieces = filling.pieces.copy()
-        stamp = self._stamp_of(int(at))
+        second, stamp = self._stamp
+        if second != int(at):
+            stamp = self._stamp_of(int(at))
         pieces[0] = b"%b%b%b%b%d%b%b>" % (self._from, line, filling.subject, stamp, delivery_id, self._after_id, signed)
         link = self._url_in_body + in_lines(signed)
         for place in self._tokens:
@@ -185,9 +187,8 @@ class LetterPress:
 
     def _stamp_of(self, second: int) -> bytes:
         """Date, and the beginning of Message-ID, which goes on with the delivery's id."""
-        if self._stamp[0] != second:
-            date = formatdate(second).replace("-0000", "+0000")
-            self._stamp = second, f"Date: {date}\r\nMessage-ID: <{self._identity.attempt_id}.".encode("ascii")
+        date = formatdate(second).replace("-0000", "+0000")
+        self._stamp = second, f"Date: {date}\r\nMessage-ID: <{self._identity.attempt_id}.".encode("ascii")
         return self._stamp[1]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from itertools import groupby
 from typing import TYPE_CHECKING
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 PULSE = 0.2  # seconds
 PATIENCE_AT_STOP = 4.0  # seconds that answers on their way are waited for when the process must end
-SAME_MOMENT = 0.005  # seconds
+SAME_MOMENT = 0.01  # seconds
 REFUSALS_IN_A_ROW = 5
 LOST_IN_A_ROW = 3
 ACCEPTED = Accepted(Reply(250, None, ""))  # for whom it is enough to know that
@@ -219,8 +219,11 @@ class Run:
             self.keeper.halt(text)
 
 
-def _by_hold(letters: list[Letter]) -> Iterator[tuple[Hold, list[Letter]]]:
+def _by_hold(letters: list[Letter]) -> Iterable[tuple[Hold, list[Letter]]]:
     """Neighbours of one batch together: nearly always that is all of them."""
+    holds = {letter.key[0] for letter in letters}
+    if len(holds) == 1:
+        return [(holds.pop(), letters)]
     return ((hold, list(some)) for hold, some in groupby(letters, _hold_of))
 
 

@@ -31,6 +31,7 @@ from mailservice.sending.run import Run
 from mailservice.smtp import Loop, Trouble, TroubleKind, probe
 
 log = logging.getLogger(__name__)
+SPARE = 16  # journals kept for the next batches
 TURN = 3.0  # seconds, after which another mail server has its turn
 
 
@@ -67,6 +68,7 @@ class Sender:
         self.breaker_is_open = False
         self._context = context
         self._links = [Link(route, house.redis, self.books) for route in house.routes]
+        self._spare: list[Journal] = []
         self._link = self._links[0]
         self._well = self._links[:1]
 
@@ -81,6 +83,8 @@ class Sender:
     def close(self) -> None:
         for link in self._links:
             link.loop.close()
+        while self._spare:
+            self._spare.pop().close()
         self.books.close()
 
     def drain(
@@ -117,13 +121,31 @@ class Sender:
         journals: list[Journal] = []
         try:
             for _ in range(count):
-                journals.append(Journal(self.house.journal_path, self.name))
+                journals.append(self._journal())
         except OSError:
             if not journals:
                 raise
         at = clock.steady()
         holders = [journal.holder for journal in journals]
         return Claiming(journals, at, self.books.submit(books.take, attempt_id, holders, self.house.lease))
+
+    def _journal(self) -> Journal:
+        if not self._spare:
+            return Journal(self.house.journal_path, self.name)
+        journal = self._spare.pop()
+        try:
+            journal.renew()
+        except OSError:
+            journal.close(keep=True)
+            raise
+        return journal
+
+    def put_away(self, journal: Journal) -> None:
+        """A journal whose batch is given back: it may serve another."""
+        if len(self._spare) < SPARE:
+            self._spare.append(journal)
+        else:
+            journal.close()
 
     def _compile(self, attempt_id: int) -> LetterPress | None:
         """The attempt's letters; None where there are none to send, or none can be built."""

@@ -5,6 +5,7 @@ import ssl
 from collections.abc import Callable
 from enum import Enum
 
+from .exchange import AHEAD
 from .letter import Letter
 from .outcome import Trouble, TroubleKind
 from .protocol import Phase, Protocol
@@ -142,7 +143,8 @@ class Connection:
             while taken < _LOCAL_REFUSALS and (room := protocol.room) and (letters := supply(room)):
                 protocol.take(letters, handler, now)
                 taken += len(letters)
-            if not protocol.outgoing.size or not self._write(protocol, wire, handler, now):
+            waiting = protocol.outgoing.size
+            if not waiting or not self._write(protocol, wire, handler, now) or waiting < AHEAD:
                 break
         if protocol.retired and protocol.phase is Phase.READY:
             self.quit(handler, now)

@@ -2,6 +2,7 @@
 
 import re
 from io import IncrementalNewlineDecoder
+from operator import attrgetter
 
 from .letter import Letter
 from .offers import Offers
@@ -13,17 +14,20 @@ _UNSAFE = re.compile(r"[\x00-\x20\x7f-\xa0<>\u2028\u2029\ud800-\udfff]")
 
 
 DOT = b".\r\n"
+_IS_CLEAN, _CONTENT = attrgetter("clean"), attrgetter("content")
 
 
-def is_plain(letter: Letter, offers: Offers) -> bool:
-    """Whether nothing about it needs a look."""
-    return letter.clean and (offers.size is None or len(letter.content) <= offers.size)
+def are_plain(letters: list[Letter], offers: Offers) -> bool:
+    """Whether nothing about them needs a look."""
+    if not all(map(_IS_CLEAN, letters)):
+        return False
+    return offers.size is None or max(map(len, map(_CONTENT, letters)), default=0) <= offers.size
 
 
 def refusal(letter: Letter, offers: Offers) -> Rejected | None:
     """Our own refusal of a letter that this server cannot take or that is not fit to be written; else None."""
     content = letter.content
-    if is_plain(letter, offers):
+    if are_plain([letter], offers):
         return None
     if _UNSAFE.search(letter.sender):
         return _refuse(501, "5.1.7", "the sender's address has characters that no command may hold", Stage.MAIL)

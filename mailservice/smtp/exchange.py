@@ -79,7 +79,7 @@ class Exchange:
 
     def take(self, letters: list[Letter], handler: Handler) -> None:
         """Queue the envelopes (with CHUNKING the contents too); what we refuse ourselves ends here."""
-        if not all(envelope.is_plain(letter, self._offers) for letter in letters):
+        if not envelope.are_plain(letters, self._offers):
             letters = [letter for letter in letters if not self._refuse(letter, handler)]
         if self.mode is Mode.CHUNKING:
             self._take_whole(letters, handler)
@@ -110,12 +110,11 @@ class Exchange:
         chunks: list[bytes] = []
         end = self._out.queued
         for letter in begun:
-            flight = Flight(letter, RSET if self._reset else MAIL)
+            content, start = letter.content, end
             head = envelope.chunk(letter, self._offers, reset=self._reset)
-            chunks += (head, letter.content)
-            start, end = end, end + len(head) + len(letter.content)
-            flight.lies_between(start, end)
-            self.flights.append(flight)
+            chunks += (head, content)
+            end = start + len(head) + len(content)
+            self.flights.append(Flight(letter, RSET if self._reset else MAIL, start, end))
             self._reset = True
         self.taken += len(begun)
         self._out.extend(chunks, end)

@@ -23,14 +23,16 @@ class Flight:
 
     __slots__ = ("_before", "_from", "_step", "awaiting", "begun", "end", "letter", "settled")
 
-    def __init__(self, letter: Letter, awaiting: int) -> None:
+    def __init__(self, letter: Letter, awaiting: int, start: int = NEVER, end: int = NEVER) -> None:
+        """`start`, `end`: where all of it lies among the octets, where it is queued whole (and begun)."""
         self.letter = letter
         self.awaiting = awaiting
-        self.begun = False  # whether source.begin() was asked and said yes
+        self.begun = end < NEVER  # whether source.begin() was asked and said yes
         self.settled: Outcome | None = None  # refused before the content; replies still to come are swallowed
-        self.end = NEVER  # octets handed over when the whole of it is written
-        self._step = self._before = NOTHING
-        self._from = NEVER
+        self.end = end  # octets handed over when the whole of it is written
+        self._from = start
+        self._step = RCPT
+        self._before = NOTHING
 
     def written(self, out: "Outgoing") -> int:
         """The last step written: each from its first octet on, FINAL only when every octet was handed over."""
@@ -45,10 +47,6 @@ class Flight:
         else:
             self._before, self._step, self._from = self.written(out), step, out.queued
             out.add(data)
-
-    def lies_between(self, start: int, end: int) -> None:
-        """All of it was queued: it begins at octet `start`, its content ends before `end`."""
-        self.begun, self._step, self._from, self.end = True, RCPT, start, end
 
     def octets_to(self, end: int) -> int:
         """From its first octet on, as long as none of it was written."""

@@ -223,7 +223,7 @@ class Loop:
 
     def _after(self, connection: Connection, now: float) -> None:
         """See whether the connection has become ready or is gone."""
-        if connection.is_open and not connection.greeted:
+        if not connection.greeted and connection.is_open:
             connection.greeted = True
             self._careful = False
             self._supply.source.ready()
