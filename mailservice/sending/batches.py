@@ -7,7 +7,21 @@ from datetime import datetime, timedelta
 from functools import cache
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Select, and_, bindparam, case, delete, exists, func, insert, literal, or_, select, update
+from sqlalchemy import (
+    Connection,
+    Select,
+    and_,
+    bindparam,
+    case,
+    delete,
+    exists,
+    func,
+    insert,
+    literal,
+    or_,
+    select,
+    update,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.sql.dml import ReturningUpdate
 from sqlalchemy.sql.elements import ColumnElement
@@ -161,8 +175,8 @@ class Waiting(NamedTuple):
     comment: str
     round: int
     leave_out: Reason | None  # it must not be sent to
-    tries: int  # so far, in this round
-    first_try: datetime | None
+    tries: int = 0  # so far, in this round
+    first_try: datetime | None = None
 
 
 class Claim(NamedTuple):
@@ -192,9 +206,7 @@ def claim(
     claims = []
     for holder, row in taken:
         waiting = new.get(row.number) or read_waiting(connection, attempt_id, row.number, now)
-        claims.append(
-            Claim(attempt_id, row.number, row.fence, holder, waiting, row.waiting - len(waiting), lease)
-        )
+        claims.append(Claim(attempt_id, row.number, row.fence, holder, waiting, row.waiting - len(waiting), lease))
     return claims
 
 
@@ -205,10 +217,7 @@ def _read_new(connection: Connection, attempt_id: int, sizes: dict[int, int]) ->
     rows = connection.execute(_reading_new(), {"attempt": attempt_id, "numbers": list(sizes)}).all()
     if len(rows) != sum(sizes.values()):
         return {}  # not as new as they look
-    every = [Waiting(*row, 0, None) for row in rows]
-    for position, waiting in enumerate(every):
-        if waiting.leave_out:
-            every[position] = waiting._replace(leave_out=Reason(waiting.leave_out))
+    every = _named([Waiting(*row) for row in rows])
     found, start = {}, 0
     for number, size in sizes.items():
         found[number] = every[start : start + size]
@@ -219,7 +228,12 @@ def _read_new(connection: Connection, attempt_id: int, sizes: dict[int, int]) ->
 def read_waiting(connection: Connection, attempt_id: int, number: int, now: datetime) -> list[Waiting]:
     """The batch's deliveries that may be tried now, in order."""
     rows = connection.execute(_reading(), {"attempt": attempt_id, "number_": number, "now": now}).all()
-    return [waiting._replace(leave_out=waiting.leave_out and Reason(waiting.leave_out)) for waiting in map(Waiting._make, rows)]
+    return _named([Waiting(*row) for row in rows])
+
+
+def _named(every: list[Waiting]) -> list[Waiting]:
+    """The reasons to leave somebody out, of which there are few, as what they are."""
+    return [w._replace(leave_out=Reason(w.leave_out)) if w.leave_out else w for w in every]
 
 
 _IN_NUMBERS = Delivery.batch.in_(bindparam("numbers", expanding=True))

@@ -17,7 +17,7 @@ from mailservice.sending.breaker import TroubleSort
 from mailservice.sending.hold import Hold
 from mailservice.sending.keeping import Keeper
 from mailservice.sending.letters import BadLetter, LetterPress
-from mailservice.smtp import Accepted, Ambiguous, Deferred, Letter, Outcome, Reply, Trouble
+from mailservice.smtp import Accepted, Ambiguous, Deferred, Letter, NotSent, Outcome, Reply, Trouble
 
 if TYPE_CHECKING:
     from mailservice.sending.sender import Sender
@@ -153,6 +153,12 @@ class Run:
         if not self.sender.breaker_is_clean:
             self.keeper.try_database(self.sender.note_success)
 
+    def _note_closing(self, waiting: Waiting, outcome: Outcome) -> None:
+        """A server that closes at a letter's envelope may mean that its provider gets too many."""
+        if isinstance(outcome, NotSent) and outcome.reply is not None:
+            pace = self.sender.pace
+            pace.note(pace.group(waiting.email), Deferred(outcome.reply))
+
     def _note_pace(self, letters: list[Letter]) -> None:
         pace = self.sender.pace
         for letter in letters:
@@ -170,6 +176,7 @@ class Run:
         entry = judgement.entry
         try:
             if entry is None:
+                self._note_closing(waiting, outcome)
                 self.keeper.queue.appendleft((hold, waiting))
                 hold.take_back(waiting.delivery_id)
                 return

@@ -125,15 +125,16 @@ class Exchange:
             self._answer(raw, handler)
 
     def hear_yeses(self, lines: list[str], handler: Handler) -> None:
-        """The same for replies that are all a plain 250 or 354: where they are what is nearly always said, at once."""
+        """The same for replies that are all a plain 250, but for a 354 at the end: at once where they are as usual."""
         at, count = 0, len(lines)
+        yeses = count - lines[-1].startswith("354")
         if self.mode is Mode.PIPELINING and self._is_turn(lines):
             handler.accept([self.flights.popleft().letter], lines[:1])
             self.cleared = self.flights[0]
             self.cleared.awaiting = FINAL
             return
         while at < count:
-            finals = lines[at + REPLIES - 1 :: REPLIES]
+            finals = lines[at + REPLIES - 1 : yeses : REPLIES]
             if letters := self._answered(finals):
                 handler.accept([self.flights.popleft().letter for _ in range(letters)], finals[:letters])
                 at += REPLIES * letters
@@ -149,7 +150,7 @@ class Exchange:
         return (
             lines[0].startswith(self._yes)
             and len(lines[0]) <= SHOWN
-            and [line[:3] for line in lines[1:]] == ["250", "250", "354"]
+            and lines[-1].startswith("354")
             and served.awaiting == FINAL
             and served.settled is None
             and served.end <= self._out.handed
@@ -181,7 +182,7 @@ class Exchange:
         while count and self.flights[count - 1].end > self._out.handed:
             count -= 1
         for position in range(count):
-            if not finals[position].startswith(self._yes) or len(finals[position]) > SHOWN:  # never so for a 354
+            if not finals[position].startswith(self._yes) or len(finals[position]) > SHOWN:
                 return position
         return count
 
@@ -336,7 +337,7 @@ class Exchange:
     def _shut(self, flight: Flight, reply: Reply) -> None:
         """421 before the content: the server closes, through no fault of the letter."""
         if flight.settled is None:
-            flight.settled = NotSent(f"the server closed: {reply}")
+            flight.settled = NotSent(f"the server closed: {reply}", reply if flight.awaiting > RSET else None)
         if self.mode is Mode.CHUNKING:
             self._next(flight)
         self._close(Broken("the server closed", reply))

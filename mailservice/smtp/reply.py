@@ -77,10 +77,13 @@ class ReplyReader:
         return bool(self._rest or self._lines)
 
     def feed_yeses(self, data: bytes) -> list[str] | None:
-        """The lines of `data` where each is a whole 250 or 354, ASCII and printed as it came; else None."""
+        """The lines of `data` where each is a whole 250 (the last may be 354) and printed as it came; else None."""
         if self._rest or self._lines or data[:4] != b"250 " or data[-2:] != b"\r\n" or not data.isascii():
             return None
-        count = data.count(b"\r\n250 ") + data.count(b"\r\n354 ") + 1
+        count = data.count(b"\r\n250 ") + 1
+        go_on = data.find(b"\r\n354 ")
+        if go_on >= 0 and data.find(b"\n", go_on + 2) == len(data) - 1:
+            count += 1
         if len(data.translate(None, _NOT_PLAIN)) != len(data) - 2 * count or b"  " in data or b" \r" in data:
             return None
         return data[:-2].decode("ascii").split("\r\n")

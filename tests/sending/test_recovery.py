@@ -59,9 +59,7 @@ def entry_of(claimed: Claim, position: int, state: State = State.FAILED, **more:
     """A final result. Failed rather than sent, so that the server's ledger need not know the letter."""
     waiting = claimed.waiting[position]
     values = {"code": 550, "enhanced": "5.2.2", "reply": "550 5.2.2 mailbox full"} | more
-    return Entry(
-        claimed.attempt_id, claimed.number, waiting.delivery_id, waiting.round, state, clock.now(), **values
-    )
+    return Entry(claimed.attempt_id, claimed.number, waiting.delivery_id, waiting.round, state, clock.now(), **values)
 
 
 def begin(journal: Journal, claimed: Claim, position: int) -> None:
