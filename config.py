@@ -61,7 +61,7 @@ class Settings:
     mail_sender: str = ""
     mail_ca_file: str = ""
     mail_local_name: str = "localhost"
-    mail_connections: int = 2
+    mail_connections: int = 10
     mail_letters_per_connection: int = 0
     mail_per_second: float = 0.0
     mail_per_hour: int = 0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from contextlib import closing
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -11,26 +11,29 @@ from typing import Any
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
-from mailservice.sending.entries import Entry, moment
+from mailservice.sending.entries import NULL, Entry, moment
 
 COLUMNS = "delivery_id, attempt_id, round, state, reason, code, enhanced, reply, tried_at, not_before"
 COPY = f"COPY results ({COLUMNS}) FROM STDIN"
 INSERT = f"INSERT INTO results ({COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"  # nosec B608
+TRIED_AT = COLUMNS.split(", ").index("tried_at")
 ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r", "\0": ""})
-NULL = "\\N"
 
 
-def append(connection: Connection, entries: Iterable[Entry]) -> None:
-    """Appends the rows of `results`; nothing else is done that a result may lead to. Raises DBAPIError."""
+def append(connection: Connection, entries: Sequence[Entry], accepted: Sequence[str] = ()) -> None:
+    """Appends the rows of `results`; nothing else is done that a result may lead to. Raises DBAPIError.
+
+    `accepted`: rows that entries.accepted() has made.
+    """
     driver = connection.dialect.dbapi
     assert driver is not None
     try:
         with closing(connection.connection.cursor()) as raw:
             if connection.dialect.name == "postgresql":
                 with raw.copy(COPY) as copy:
-                    copy.write("".join(map(_copy_line, entries)))
+                    copy.write("".join([*accepted, *map(_copy_line, entries)]))
             else:
-                raw.executemany(INSERT, [_sqlite_row(entry) for entry in entries])
+                raw.executemany(INSERT, [*map(_sqlite_row_of, accepted), *map(_sqlite_row, entries)])
     except driver.Error as error:  # what SQLAlchemy would make of it
         raise DBAPIError.instance(COPY, None, error, driver.Error) from error
 
@@ -63,6 +66,13 @@ def _sqlite_row(e: Entry) -> tuple[Any, ...]:
         _sqlite_moment(e.tried_at),
         later,
     )
+
+
+def _sqlite_row_of(row: str) -> list[str | None]:
+    """SQLite makes numbers of digits by itself, as the columns want them."""
+    values: list[str | None] = [None if value == NULL else value for value in row[:-1].split("\t")]
+    values[TRIED_AT] = (values[TRIED_AT] or "").removesuffix("+00:00")
+    return values
 
 
 @lru_cache(maxsize=64)

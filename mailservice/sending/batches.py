@@ -2,11 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from functools import cache
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Select, and_, bindparam, delete, exists, func, insert, literal, or_, select, update
+from sqlalchemy import (
+    Connection,
+    Select,
+    and_,
+    bindparam,
+    case,
+    delete,
+    exists,
+    func,
+    insert,
+    literal,
+    or_,
+    select,
+    update,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.sql.dml import ReturningUpdate
 from sqlalchemy.sql.elements import ColumnElement
@@ -27,7 +42,6 @@ from mailservice.models import (
 from mailservice.models.batch import SIZE
 from mailservice.sending import audience as audiences
 from mailservice.sending.audience import Audience
-from mailservice.sending.letters import Recipient
 
 SLICE = 10 * SIZE  # deliveries prepared in one transaction
 PATIENCE = timedelta(hours=24)  # without any progress
@@ -147,11 +161,15 @@ def _count(connection: Connection, attempt_id: int, first: int) -> None:
 class Waiting(NamedTuple):
     """A delivery of a claimed batch that has no final result yet."""
 
-    recipient: Recipient
+    delivery_id: int
+    email: str
+    email_normalised: str
+    full_name: str
+    comment: str
     round: int
-    tries: int  # so far, in this round
-    first_try: datetime | None
     leave_out: Reason | None  # it must not be sent to
+    tries: int = 0  # so far, in this round
+    first_try: datetime | None = None
 
 
 class Claim(NamedTuple):
@@ -167,28 +185,59 @@ class Claim(NamedTuple):
 
 
 def claim(
-    connection: Connection, attempt_id: int, *, holder: str, now: datetime, lease: timedelta = LEASE
-) -> Claim | None:
-    """Takes one free batch that has work now; None when there is none."""
-    parameters = {"attempt": attempt_id, "now": now, "holder_": holder, "until": now + lease}
-    taken = connection.execute(_claiming(), parameters).one_or_none()
-    if taken is None:
-        return None
-    waiting = read_waiting(connection, attempt_id, taken.number, now)
-    rest = taken.waiting - len(waiting)
-    return Claim(attempt_id, taken.number, taken.fence, holder, waiting, rest, lease)
+    connection: Connection, attempt_id: int, *, holders: Sequence[str], now: datetime, lease: timedelta = LEASE
+) -> list[Claim]:
+    """Takes free batches that have work now, one for each of `holders` as long as there are any."""
+    taken = []
+    for holder in holders:
+        parameters = {"attempt": attempt_id, "now": now, "holder_": holder, "until": now + lease}
+        row = connection.execute(_claiming(), parameters).one_or_none()
+        if row is None:
+            break
+        taken.append((holder, row))
+    new = _read_new(connection, attempt_id, {row.number: row.waiting for _, row in taken if row.fence == 1})
+    claims = []
+    for holder, row in taken:
+        waiting = new.get(row.number) or read_waiting(connection, attempt_id, row.number, now)
+        claims.append(Claim(attempt_id, row.number, row.fence, holder, waiting, row.waiting - len(waiting), lease))
+    return claims
+
+
+def _read_new(connection: Connection, attempt_id: int, sizes: dict[int, int]) -> dict[int, list[Waiting]]:
+    """The deliveries of batches that nobody held before, by their numbers: none of them has a result."""
+    if not sizes:
+        return {}
+    rows = connection.execute(_reading_new(), {"attempt": attempt_id, "numbers": list(sizes)}).all()
+    if len(rows) != sum(sizes.values()):
+        return {}  # not as new as they look
+    every = _named([Waiting(*row) for row in rows])
+    found, start = {}, 0
+    for number, size in sizes.items():
+        found[number] = every[start : start + size]
+        start += size
+    return found
 
 
 def read_waiting(connection: Connection, attempt_id: int, number: int, now: datetime) -> list[Waiting]:
     """The batch's deliveries that may be tried now, in order."""
     rows = connection.execute(_reading(), {"attempt": attempt_id, "number_": number, "now": now}).all()
-    return [
-        Waiting(Recipient(*recipient), round_, tries, first_try, _leave_out(client_id, suppression_id))
-        for *recipient, round_, tries, first_try, client_id, suppression_id in rows
-    ]
+    return _named([Waiting(*row) for row in rows])
 
 
-# These two are asked for every batch, and to put a statement together costs as much as to run it.
+def _named(every: list[Waiting]) -> list[Waiting]:
+    """The reasons to leave somebody out, of which there are few, as what they are."""
+    return [w._replace(leave_out=Reason(w.leave_out)) if w.leave_out else w for w in every]
+
+
+_IN_NUMBERS = Delivery.batch.in_(bindparam("numbers", expanding=True))
+_OWNER = select(Attempt.owner_id).where(Attempt.id == bindparam("attempt")).scalar_subquery()
+_SUPPRESSES = and_(Suppression.owner_id == _OWNER, Suppression.email_normalised == Delivery.email_normalised)
+_LEAVE_OUT = case(
+    (Suppression.id.is_not(None), Reason.SUPPRESSED.value), (Client.id.is_(None), Reason.CLIENT_DELETED.value)
+)
+
+
+# These are asked for every batch, and to put a statement together costs as much as to run it.
 
 
 @cache
@@ -240,15 +289,13 @@ def _reading() -> Select[Any]:
             Delivery.full_name,
             Delivery.comment,
             Delivery.round,
+            _LEAVE_OUT,
             func.coalesce(tries.c.tries, 0),
             tries.c.first_try,
-            Client.id,
-            Suppression.id,
         )
         .outerjoin(tries, and_(tries.c.delivery_id == Delivery.id, tries.c.round == Delivery.round))
         .outerjoin(Client, Client.id == Delivery.client_id)
-        .join(Attempt, Attempt.id == Delivery.attempt_id)
-        .outerjoin(Suppression, _suppresses())
+        .outerjoin(Suppression, _SUPPRESSES)
         .where(
             *in_batch,
             ~exists().where(is_final()),
@@ -258,28 +305,43 @@ def _reading() -> Select[Any]:
     )
 
 
-def _suppresses() -> ColumnElement[bool]:
-    return and_(Suppression.owner_id == Attempt.owner_id, Suppression.email_normalised == Delivery.email_normalised)
-
-
-def _leave_out(client_id: int | None, suppression_id: int | None) -> Reason | None:
-    if suppression_id is not None:
-        return Reason.SUPPRESSED
-    return Reason.CLIENT_DELETED if client_id is None else None
-
-
-def left_out(connection: Connection, attempt_id: int, number: int) -> dict[int, Reason]:
-    """Deliveries of a batch that by now must not be sent to, by id: asked every second."""
-    query = (
-        select(Delivery.id, Client.id, Suppression.id)
-        .join(Attempt, Attempt.id == Delivery.attempt_id)
+@cache
+def _reading_new() -> Select[Any]:
+    """The deliveries of batches `numbers` of `attempt`, which have no results yet."""
+    return (
+        select(
+            Delivery.id,
+            Delivery.email,
+            Delivery.email_normalised,
+            Delivery.full_name,
+            Delivery.comment,
+            Delivery.round,
+            _LEAVE_OUT,
+        )
         .outerjoin(Client, Client.id == Delivery.client_id)
-        .outerjoin(Suppression, _suppresses())
+        .outerjoin(Suppression, _SUPPRESSES)
+        .where(Delivery.attempt_id == bindparam("attempt"), _IN_NUMBERS)
+        .order_by(Delivery.batch, Delivery.id)
+    )
+
+
+@cache
+def _asking_left_out() -> Select[Any]:
+    return (
+        select(Delivery.id, _LEAVE_OUT)
+        .outerjoin(Client, Client.id == Delivery.client_id)
+        .outerjoin(Suppression, _SUPPRESSES)
         .where(
-            Delivery.attempt_id == attempt_id,
-            Delivery.batch == number,
+            Delivery.attempt_id == bindparam("attempt"),
+            _IN_NUMBERS,
             or_(Client.id.is_(None), Suppression.id.is_not(None)),
         )
     )
-    found = {row[0]: _leave_out(row[1], row[2]) for row in connection.execute(query)}
-    return {delivery_id: reason for delivery_id, reason in found.items() if reason}
+
+
+def left_out(connection: Connection, attempt_id: int, numbers: Sequence[int]) -> dict[int, Reason]:
+    """Deliveries of these batches that by now must not be sent to, by id: asked several times a second."""
+    if not numbers:
+        return {}
+    found = connection.execute(_asking_left_out(), {"attempt": attempt_id, "numbers": numbers})
+    return {delivery_id: Reason(reason) for delivery_id, reason in found}

@@ -6,10 +6,10 @@ loop's thread hands tasks in and takes answers out; neither touches what the oth
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, NamedTuple, TypeVar
 
 from mailservice import clock
@@ -32,6 +32,12 @@ class Part(NamedTuple):
     is_through: bool  # all of its letters have a result: it is given back
     give_back: bool = False  # though some have none
     put_off_until: datetime | None = None  # nobody needs to take it before
+    accepted: Sequence[str] = ()  # rows, as entries.accepted() makes them
+    must_look: bool = False  # whether some of its letters must be left out by now
+
+    @property
+    def results(self) -> int:
+        return len(self.entries) + len(self.accepted)
 
 
 class Committed(NamedTuple):
@@ -62,16 +68,16 @@ class Books:
             return task(*args)
 
 
-def take(attempt_id: int, holder: str, lease: Any) -> Claim | None:
-    """The next batch, if its letters may start now. A stop that is noticed here is written down."""
+def take(attempt_id: int, holders: list[str], lease: timedelta) -> list[Claim]:
+    """The next batches, if their letters may start now. A stop that is noticed here is written down."""
     now = clock.now()
     with write() as connection:
         allowed = permission.ask(connection, attempt_id, now)
         if allowed.verdict is Verdict.STOP and allowed.reason:
             ledger.stop(connection, attempt_id, allowed.reason)
         if allowed.verdict is not Verdict.GO:
-            return None
-        return batches.claim(connection, attempt_id, holder=holder, now=now, lease=lease)
+            return []
+        return batches.claim(connection, attempt_id, holders=holders, now=now, lease=lease)
 
 
 def commit(attempt_id: int, parts: list[Part]) -> Committed:
@@ -81,15 +87,22 @@ def commit(attempt_id: int, parts: list[Part]) -> Committed:
         fenced = {
             part.claim.number
             for part in parts
-            if not ledger.renew(connection, part.claim, part.entries, now=now, is_through=part.is_through)
+            if not ledger.renew(
+                connection,
+                part.claim,
+                part.entries,
+                now=now,
+                accepted=len(part.accepted),
+                is_through=part.is_through,
+            )
         }
         kept = [part for part in parts if part.claim.number not in fenced]
-        ledger.append(connection, attempt_id, [entry for part in kept for entry in part.entries], now=now)
-        left_out: dict[int, Reason] = {}
+        entries = [entry for part in kept for entry in part.entries]
+        accepted = [row for part in kept for row in part.accepted]
+        ledger.append(connection, attempt_id, entries, now=now, accepted=accepted)
         for part in kept:
             if part.give_back:
                 ledger.release(connection, part.claim._replace(fence=part.claim.fence + 1), until=part.put_off_until)
-            elif not part.is_through:
-                left_out |= batches.left_out(connection, attempt_id, part.claim.number)
+        left_out = batches.left_out(connection, attempt_id, [part.claim.number for part in kept if part.must_look])
         allowed = permission.ask(connection, attempt_id, now)
     return Committed(at, allowed, fenced, left_out)

@@ -15,8 +15,11 @@ from functools import lru_cache
 import idna
 
 # Names and addresses that stand for themselves in a header and in a command: nothing in them can break out.
-SIMPLE_NAME = re.compile(r"[A-Za-z0-9]{1,20}(?: [A-Za-z0-9]{1,20}){0,2}")
-SIMPLE_ADDRESS = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,63}@[A-Za-z0-9][A-Za-z0-9.-]{0,253}")
+_NAME = r"[A-Za-z0-9]{1,20}(?: [A-Za-z0-9]{1,20}){0,2}"
+_ADDRESS = r"[A-Za-z0-9][A-Za-z0-9._+-]{0,63}@[A-Za-z0-9][A-Za-z0-9.-]{0,253}"
+SIMPLE_NAME = re.compile(_NAME)
+SIMPLE_ADDRESS = re.compile(_ADDRESS)
+SIMPLE_MAILBOX = re.compile(rf"{_NAME}\r\n <{_ADDRESS}>")
 PLAIN = re.compile(r"[ -~]*")
 ATOMS = re.compile(r"[A-Za-z0-9 !#$%&'*+/=?^_`{|}~-]*")
 # Values that stand for themselves in quoted-printable and in HTML alike, begin with no dot, and leave room in the line.

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from datetime import datetime
+from collections.abc import Sequence
+from datetime import UTC, datetime
 from functools import lru_cache
 from json.encoder import encode_basestring_ascii
 from typing import NamedTuple
@@ -11,6 +12,7 @@ from typing import NamedTuple
 from mailservice.models import Reason, State
 
 LONGEST_REPLY = 1000  # characters kept of a server's words
+NULL = "\\N"
 NOTHING_MORE = [None, None, None]
 
 
@@ -18,6 +20,12 @@ NOTHING_MORE = [None, None, None]
 def moment(at: datetime) -> str:
     """As ISO 8601; letters of one instant share it."""
     return at.isoformat()
+
+
+@lru_cache(maxsize=64)
+def instant(at: datetime) -> str:
+    """As the rows of COPY have it: in UTC, always with microseconds; letters of one instant share it."""
+    return at.astimezone(UTC).isoformat(" ", "microseconds")
 
 
 class Entry(NamedTuple):
@@ -33,6 +41,17 @@ class Entry(NamedTuple):
     reason: Reason | None = None
     not_before: datetime | None = None
     suppress: str | None = None  # a normalised address that does not exist
+
+    @classmethod
+    def of_row(cls, batch: int, row: str) -> Entry:
+        """What accepted() has made. Raises ValueError for anything else."""
+        delivery_id, attempt_id, round_, state, _, code, enhanced, reply, at, _ = row.rstrip("\n").split("\t")
+        if state != State.SENT:
+            raise ValueError(row)
+        moment = datetime.fromisoformat(at)
+        return cls(
+            int(attempt_id), batch, int(delivery_id), int(round_), State.SENT, moment, int(code), enhanced, reply
+        )
 
     def dumps(self) -> str:
         """One line of JSON, for the journal; made for every letter, so a list rather than an object."""
@@ -58,3 +77,18 @@ class Entry(NamedTuple):
             reason=Reason(values[9]) if values[9] is not None else None,
             not_before=datetime.fromisoformat(values[10]) if values[10] is not None else None,
         )
+
+
+def accepted(attempt_id: int, letters: Sequence[tuple[int, int]], replies: Sequence[str], at: datetime) -> list[str]:
+    """Rows as COPY takes them for letters (delivery, round) that were accepted alike: they differ in what was said.
+
+    The replies are printable ASCII without a backslash, and begin with 250 and one enhanced code. These rows are
+    what the journal keeps and what the database is given: a letter's result is put into words once.
+    """
+    enhanced = replies[0].split(" ", 2)[1]
+    middle = f"\t{State.SENT.value}\t{NULL}\t250\t{enhanced}\t"
+    end = f"\t{instant(at)}\t{NULL}\n"
+    return [
+        f"{delivery_id}\t{attempt_id}\t{round_}{middle}{reply}{end}"
+        for (delivery_id, round_), reply in zip(letters, replies, strict=True)
+    ]

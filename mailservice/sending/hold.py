@@ -11,6 +11,7 @@ from mailservice.sending.books import Part
 from mailservice.sending.entries import Entry
 from mailservice.sending.journal import Journal
 
+FRESH = 0.2  # seconds in which it is not asked again who must not be sent to
 LONGEST_REST = 300.0  # seconds; then somebody looks whether it is still so
 
 
@@ -25,10 +26,12 @@ class Hold:
         self.is_lost = False  # taken from us: others judge, by our journal
         self._put_off_until: datetime | None = None  # when the first letter is due that the server's pace put off
         self._rests = False  # all of its letters were put off
+        self.looked_at = leased_at  # when it was last asked who must not be sent to
         self.lease_until = leased_at + claim.lease.total_seconds()  # nothing is begun after it
         self._begun: set[int] = set()
         self._pending: list[Entry] = []
-        self._under_way: list[Entry] = []  # in a commit that has not come back
+        self._accepted: list[str] = []  # rows of letters that were accepted without more ado
+        self._under_way: tuple[list[Entry], list[str]] = [], []  # in a commit that has not come back
         self._has_deferred = False
 
     def renewed(self, at: float) -> None:
@@ -36,9 +39,9 @@ class Hold:
         self.lease_until = at + self.claim.lease.total_seconds()
         self.claim = self.claim._replace(fence=self.claim.fence + 1)
 
-    def landed(self) -> None:
-        """One letter less in flight; a lost batch's journal is left to its heir with the last of them."""
-        self.in_flight -= 1
+    def landed(self, count: int = 1) -> None:
+        """Fewer letters in flight; a lost batch's journal is left to its heir with the last of them."""
+        self.in_flight -= count
         if self.is_lost and self.in_flight == 0:
             self.journal.close(keep=True)
 
@@ -47,10 +50,10 @@ class Hold:
         if self.in_flight == 0:
             self.journal.close(keep=True)
 
-    def begin(self, delivery_id: int) -> None:
-        """Journals that the letter's content is about to be handed over. Raises OSError."""
-        self.journal.begin(self.claim.attempt_id, self.claim.number, delivery_id)
-        self._begun.add(delivery_id)
+    def begin(self, delivery_ids: list[int]) -> None:
+        """Journals that the letters' contents are about to be handed over. Raises OSError."""
+        self.journal.begin(self.claim.attempt_id, self.claim.number, *delivery_ids)
+        self._begun.update(delivery_ids)
 
     def take_back(self, delivery_id: int) -> None:
         """Surely not sent. Raises OSError."""
@@ -64,6 +67,12 @@ class Hold:
         self._has_deferred = self._has_deferred or entry.state is State.DEFERRED
         self._begun.discard(entry.delivery_id)
         self._pending.append(entry)
+
+    def accept(self, rows: list[str]) -> None:
+        """Results of letters that were accepted. Raises OSError when the journal does not take them."""
+        self.left -= len(rows)
+        self._accepted += rows
+        self.journal.accepted(self.claim.number, rows)
 
     def put_off(self, seconds: float) -> None:
         """A letter is not tried now, and waits that long with its batch."""
@@ -83,28 +92,32 @@ class Hold:
         self, waiting: Waiting, state: State, reason: Reason, *, at: datetime, text: str | None = None
     ) -> Entry:
         """A result that no server gave."""
-        delivery_id = waiting.recipient.delivery_id
+        delivery_id = waiting.delivery_id
         claim = self.claim
         return Entry(claim.attempt_id, claim.number, delivery_id, waiting.round, state, at, reply=text, reason=reason)
 
     @property
     def pending(self) -> int:
-        return len(self._pending)
+        return len(self._pending) + len(self._accepted)
 
     def part(self, *, last: bool) -> Part:
         """What the next commit writes about this batch; `last`: it is given back, through or not."""
-        self._under_way, self._pending = self._pending, []
+        self._under_way = entries, accepted = self._pending, self._accepted
+        self._pending, self._accepted = [], []
         is_through = self.left == 0 and not (self.claim.rest or self._has_deferred or self._put_off_until)
         give_back = not is_through and (last or self.left == 0)
         until = self._put_off_until if give_back and (self.left == 0 or self._rests) else None
-        return Part(self.claim, self._under_way, is_through, give_back, until)
+        must_look = self.left > 0 and not last and clock.steady() - self.looked_at >= FRESH
+        return Part(self.claim, entries, is_through, give_back, until, accepted, must_look)
 
     def not_committed(self) -> None:
         """The commit failed: its entries wait for the next one."""
-        self._pending = self._under_way + self._pending
-        self._under_way = []
+        entries, accepted = self._under_way
+        self._pending, self._accepted = entries + self._pending, accepted + self._accepted
+        self._under_way = [], []
 
     def committed(self) -> int:
         """How many results the commit wrote."""
-        count, self._under_way = len(self._under_way), []
-        return count
+        entries, accepted = self._under_way
+        self._under_way = [], []
+        return len(entries) + len(accepted)

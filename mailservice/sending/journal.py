@@ -22,7 +22,7 @@ from typing import Any
 
 from mailservice.sending.entries import Entry
 
-BEGIN, WITHDRAW, END = "+", "-", "="
+BEGIN, WITHDRAW, END, ACCEPTED = "+", "-", "=", "*"
 NEWLINE = ord("\n")
 ROOM = 128 * 1024  # octets: more than most batches need
 
@@ -67,9 +67,17 @@ class Journal:
             draft.unlink(missing_ok=True)
             raise
 
-    def begin(self, attempt_id: int, batch: int, delivery_id: int) -> None:
-        """Raises OSError (a full disk): then the letter must not be begun."""
-        self._append(f"{BEGIN} {attempt_id} {batch} {delivery_id}")
+    def renew(self) -> None:
+        """Begins anew under another name, when all that it says is in the database: to make a file costs more."""
+        self._map[: self._used] = bytes(self._used)
+        self._used = 0
+        self._append(json.dumps({"boot": boot_id()}))
+        self.holder = f"{sender_of(self.holder)}.{os.urandom(4).hex()}"
+        self.path = self.path.rename(self.path.with_name(self.holder))
+
+    def begin(self, attempt_id: int, batch: int, *delivery_ids: int) -> None:
+        """Raises OSError (a full disk): then the letters must not be begun."""
+        self._append(f"{BEGIN} {attempt_id} {batch} {' '.join(map(str, delivery_ids))}")
 
     def withdraw(self, attempt_id: int, batch: int, delivery_id: int) -> None:
         """It was begun and yet surely not sent: the connection broke before the server had all of it."""
@@ -77,6 +85,11 @@ class Journal:
 
     def end(self, entry: Entry) -> None:
         self._append(f"{END} {entry.dumps()}")
+
+    def accepted(self, batch: int, rows: list[str]) -> None:
+        """The same for letters of which entries.accepted() has made rows."""
+        mark = f"{ACCEPTED} {batch}\t"
+        self._append((mark + mark.join(rows))[:-1])
 
     def close(self, *, keep: bool = False) -> None:
         """`keep`: leave the file for recovery, since its last results are not in the database."""
@@ -140,11 +153,15 @@ def read(path: Path) -> Account | None:
 def _read_line(line: str, account: Account) -> None:
     mark, _, rest = line.partition(" ")
     if mark in (BEGIN, WITHDRAW):
-        attempt_id, batch, delivery_id = map(int, rest.split())
+        attempt_id, batch, first, *others = map(int, rest.split())
         begun = account.begun.setdefault((attempt_id, batch), set())
-        begun.add(delivery_id) if mark == BEGIN else begun.discard(delivery_id)
+        (begun.update if mark == BEGIN else begun.difference_update)((first, *others))
     elif mark == END:
         entry = Entry.loads(rest)
+        account.ended.setdefault((entry.attempt_id, entry.batch), []).append(entry)
+    elif mark == ACCEPTED:
+        batch_of, _, row = rest.partition("\t")
+        entry = Entry.of_row(int(batch_of), row)
         account.ended.setdefault((entry.attempt_id, entry.batch), []).append(entry)
     else:
         raise ValueError(mark)

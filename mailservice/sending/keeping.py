@@ -13,6 +13,7 @@ from sqlalchemy.exc import DBAPIError
 
 from mailservice import clock
 from mailservice.models import Reason
+from mailservice.models.batch import SIZE
 from mailservice.sending import books
 from mailservice.sending.batches import Waiting
 from mailservice.sending.books import Committed, Part
@@ -29,8 +30,9 @@ COMMIT_EVERY = 0.4  # seconds; permission is asked as often
 PERMISSION_LASTS = 1.0  # seconds
 COMMIT_MOST = 2_000  # results
 LOW_WATER = 300  # letters at hand below which the next batch is claimed, at least
-RESERVE = 0.3  # seconds that the letters at hand should last: longer than a commit takes
+RESERVE = 0.2  # seconds that the letters at hand should last: longer than a commit takes
 MOST_AT_HAND = 5_000  # letters
+MOST_AT_ONCE = 8  # batches
 LOOK_EVERY = 0.05  # seconds, while there is nothing to do but wait
 DATABASE_WAITS = (0.1, 0.5, 1, 2, 4, 8)  # seconds between the last tries to commit
 
@@ -54,6 +56,7 @@ class Keeper:
         self.permitted_until = float("-inf")  # how far the last word that letters may go reaches, on the steady clock
         self.has_news = False  # a claim or a commit has come back
         self.low_water = LOW_WATER  # letters at hand below which more are asked for
+        self._is_short = False  # letters ran out while more were being asked for
         self._dry = False  # no batch was free when last asked
         self._due_again = float("inf")  # when a batch that was given back is due, on the steady clock
         self._committed_at = clock.steady()
@@ -62,11 +65,23 @@ class Keeper:
     def is_exhausted(self) -> bool:
         return self._dry and not self.queue and not self.parked.count
 
-    def take(self) -> tuple[Hold, Waiting] | None:
-        """The next letter that may go at the mail server's pace; None when there is none now."""
+    @property
+    def has_lost(self) -> bool:
+        """Whether a batch was taken from us."""
+        return bool(self._lost_holds)
+
+    def take(self, most: int) -> list[tuple[Hold, Waiting]]:
+        """The next letters that may go at the mail server's pace; none when there is none now."""
         pace = self.sender.pace
         if pace.is_free and not self.parked.count:
-            return self.queue.popleft() if self.queue else None
+            if not self.queue and self._claiming and not self._is_short:
+                self._is_short, self.low_water = True, min(2 * self.low_water, MOST_AT_HAND)
+            return [self.queue.popleft() for _ in range(min(most, len(self.queue)))]
+        taken = self._take_at_pace()
+        return [taken] if taken else []
+
+    def _take_at_pace(self) -> tuple[Hold, Waiting] | None:
+        pace = self.sender.pace
         pace.turn()
         if (seconds := pace.wait()) > LONGEST:
             for hold in self._holds.values():
@@ -79,7 +94,7 @@ class Keeper:
             hold.put_off(seconds)
         while self.queue:
             taken = hold, waiting = self.queue.popleft()
-            group = pace.group(waiting.recipient.email)
+            group = pace.group(waiting.email)
             if self.parked.is_next(group) and pace.may(group):
                 return taken
             if seconds := self.parked.park(pace, group, taken):
@@ -106,7 +121,9 @@ class Keeper:
             if at_hand < self.low_water and not self._dry and not self.halted:
                 self.sender.pace.turn()  # what it asks is answered before the letters are here
                 try:
-                    self._claiming = self.sender.claim(self.attempt_id)
+                    self._is_short = False
+                    count = min(-(-(self.low_water + self.low_water // 2 - at_hand) // SIZE), MOST_AT_ONCE)
+                    self._claiming = self.sender.claim(self.attempt_id, count)
                     self._claiming.future.add_done_callback(self._bring_news)
                 except OSError as error:
                     self.halt(f"the journal cannot be written: {error}")
@@ -117,20 +134,22 @@ class Keeper:
         claiming, self._claiming = self._claiming, None
         assert claiming is not None
         try:
-            claim = claiming.future.result()
+            claims = claiming.future.result()
         except DBAPIError as error:
-            claiming.journal.close(keep=True)  # who knows whether the claim was made
+            for journal in claiming.journals:
+                journal.close(keep=True)  # who knows whether the claims were made
             self.halt(f"the database is away: {error.orig}")
             return
-        if claim is None:
-            claiming.journal.close()
-            self._dry = True
-            return
-        self._permit(claiming.at)
-        self.sender.pace.turn()
-        hold = Hold(claim, claiming.journal, leased_at=claiming.at)
-        self._holds[claim.number] = hold
-        self.queue.extend((hold, waiting) for waiting in claim.waiting)
+        for journal in claiming.journals[len(claims) :]:
+            self.sender.put_away(journal)
+        self._dry = len(claims) < len(claiming.journals)
+        if claims:
+            self._permit(claiming.at)
+            self.sender.pace.turn()
+        for claim, journal in zip(claims, claiming.journals, strict=False):
+            hold = Hold(claim, journal, leased_at=claiming.at)
+            self._holds[claim.number] = hold
+            self.queue.extend((hold, waiting) for waiting in claim.waiting)
 
     def await_letters(self, pulse: Callable[[], bool]) -> None:
         """Waits for letters, and for the word that they may go; the pulse goes on meanwhile."""
@@ -153,14 +172,16 @@ class Keeper:
         return clock.steady() < self.permitted_until
 
     def _permit(self, at: float) -> None:
-        self.permitted_until = max(self.permitted_until, at + PERMISSION_LASTS)
+        """Letters may go by what was known at that moment, and of those batches that were looked at earlier, then."""
+        known = min((hold.looked_at for hold in self._holds.values() if hold.left), default=at)
+        self.permitted_until = max(self.permitted_until, min(at, known) + PERMISSION_LASTS)
 
     def _bring_news(self, _: Future[Any]) -> None:
         self.has_news = True
 
     def open_journals(self) -> list[Journal]:
         holds = [*self._holds.values(), *self._lost_holds]
-        return [hold.journal for hold in holds] + ([self._claiming.journal] if self._claiming else [])
+        return [hold.journal for hold in holds] + (self._claiming.journals if self._claiming else [])
 
     def look(self) -> None:
         """Takes what has come back of claims and commits, and asks for more letters in time."""
@@ -183,7 +204,7 @@ class Keeper:
         self._committing = self.sender.books.submit(books.commit, self.attempt_id, parts)
         self._committing.add_done_callback(self._bring_news)
         elapsed, self._committed_at = clock.steady() - self._committed_at, clock.steady()
-        rate = sum(len(part.entries) for part in parts) / max(elapsed, COMMIT_EVERY)
+        rate = sum(part.results for part in parts) / max(elapsed, COMMIT_EVERY)
         self.low_water = int(min(max(LOW_WATER, rate * RESERVE), MOST_AT_HAND))
         self._parts = parts
 
@@ -209,11 +230,13 @@ class Keeper:
                 continue
             self.done += hold.committed()
             hold.renewed(found.at)
+            if part.must_look:
+                hold.looked_at = found.at
             if part.put_off_until:
                 due_in = (part.put_off_until - clock.now()).total_seconds()
                 self._due_again = min(self._due_again, clock.steady() + due_in)
             if part.is_through or part.give_back:
-                hold.journal.close()
+                self.sender.put_away(hold.journal)
                 del self._holds[number]
         if found.permission.verdict is Verdict.GO:
             self._permit(found.at)

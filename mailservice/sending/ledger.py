@@ -8,10 +8,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from datetime import datetime
+from functools import cache
 from operator import attrgetter
 from typing import Any
 
-from sqlalchemy import Connection, and_, case, exists, func, insert, literal, or_, select, update
+from sqlalchemy import Connection, Update, and_, bindparam, case, exists, func, insert, literal, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from mailservice.models import (
@@ -38,7 +39,13 @@ COUNTED = ("sent", "failed", "unknown", "skipped", "cancelled")
 
 
 def renew(
-    connection: Connection, claim: Claim, entries: Sequence[Entry], *, now: datetime, is_through: bool = False
+    connection: Connection,
+    claim: Claim,
+    entries: Sequence[Entry],
+    *,
+    now: datetime,
+    accepted: int = 0,
+    is_through: bool = False,
 ) -> bool:
     """Counts results and renews the lease, or gives a batch back that is through.
 
@@ -47,25 +54,52 @@ def renew(
     """
     finals = Counter(map(STATE_OF, entries))
     del finals[State.DEFERRED]
-    changes: dict[str, Any] = {name: getattr(Batch, name) + finals[name] for name in COUNTED if finals[name]}
-    if is_through:
-        changes |= {"holder": None, "lease_until": None}
-    else:
-        changes |= {"lease_until": now + claim.lease}
-    statement = (
+    finals[State.SENT] += accepted
+    values = {f"{name}_": finals[name] for name in COUNTED} | {"waiting_": finals.total()}
+    batch = {"attempt": claim.attempt_id, "number_": claim.number, "fence_": claim.fence}
+    until = None if is_through else now + claim.lease
+    holder = None if is_through else claim.holder
+    found = connection.execute(_renewing(), values | batch | {"until": until, "holder_": holder})
+    return found.rowcount == 1
+
+
+@cache  # it is asked for every batch in every commit, and to put it together costs as much as to run it
+def _renewing() -> Update:
+    counts = {name: getattr(Batch, name) + bindparam(f"{name}_") for name in COUNTED}
+    return (
         update(Batch)
-        .where(Batch.attempt_id == claim.attempt_id, Batch.number == claim.number, Batch.fence == claim.fence)
-        .values(waiting=Batch.waiting - finals.total(), fence=Batch.fence + 1, **changes)
+        .where(
+            Batch.attempt_id == bindparam("attempt"),
+            Batch.number == bindparam("number_"),
+            Batch.fence == bindparam("fence_"),
+        )
+        .values(
+            waiting=Batch.waiting - bindparam("waiting_"),
+            fence=Batch.fence + 1,
+            holder=bindparam("holder_"),
+            lease_until=bindparam("until"),
+            **counts,
+        )
     )
-    return connection.execute(statement).rowcount == 1
 
 
-def append(connection: Connection, attempt_id: int, entries: Sequence[Entry], *, now: datetime) -> None:
-    """Appends results with all that follows from them; the counts of their batch are the caller's."""
-    if entries:
-        appending.append(connection, entries)
+def append(
+    connection: Connection,
+    attempt_id: int,
+    entries: Sequence[Entry],
+    *,
+    now: datetime,
+    accepted: Sequence[str] = (),
+) -> None:
+    """Appends results with all that follows from them; the counts of their batch are the caller's.
+
+    `accepted`: rows of letters that were accepted, as entries.accepted() has made them.
+    """
+    if entries or accepted:
+        appending.append(connection, entries, accepted)
         _suppress(connection, attempt_id, entries)
-        _note_progress(connection, attempt_id, entries, now)
+        last = [Entry.of_row(0, accepted[-1])] if accepted else []  # stands for all of them
+        _note_progress(connection, attempt_id, [*last, *entries], now)
 
 
 def release(connection: Connection, claim: Claim, *, until: datetime | None = None) -> None:

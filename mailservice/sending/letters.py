@@ -12,10 +12,11 @@ from typing import NamedTuple
 
 from mailservice.models import MessageKind
 from mailservice.sending import fields
+from mailservice.sending.batches import Waiting
 from mailservice.sending.content import Content, Problem, check, compile_content, preview
 from mailservice.sending.encoding import (
     SIMPLE_ADDRESS,
-    SIMPLE_NAME,
+    SIMPLE_MAILBOX,
     BadLetter,
     encoded,
     envelope_address,
@@ -44,7 +45,7 @@ __all__ = [
 
 HEADER_NAMES = re.compile(rb"^([!-9;-~]+):", re.MULTILINE)
 LONGEST_SUBJECT = 250  # characters, whatever a client's data makes of it
-SUBJECTS = 2_000  # subject lines kept, since first names come again and again
+FILLINGS = 2_000  # of a letter's holes kept, since first names come again and again
 
 
 class Identity(NamedTuple):
@@ -78,6 +79,13 @@ class Slot(NamedTuple):
     as_html: list[int]
 
 
+class Filling(NamedTuple):
+    """What one set of values makes of a message: its subject line, and its pieces but for the two kinds of links."""
+
+    subject: bytes
+    pieces: list[bytes]
+
+
 class LetterPress:
     """Builds the letters of one attempt. Raises FieldError or BadLetter where none can be built."""
 
@@ -96,8 +104,7 @@ class LetterPress:
         self._clean_sender = SIMPLE_ADDRESS.fullmatch(self.sender) is not None
         self._domain = self.sender.rpartition("@")[2] or "localhost"
         self._subject = content.subject
-        self._subject_holes = [part for part in content.subject if isinstance(part, Hole)]
-        self._subject_lines: dict[tuple[str, ...], bytes] = {}  # by the values of its holes
+        self._fillings: dict[object, Filling] = {}  # by the values that they depend on
         self._from = b"From: " + mailbox(*parseaddr(identity.sender)) + b"\r\n"
         if identity.reply_to:
             self._from += b"Reply-To: " + mailbox(*identity.reply_to) + b"\r\n"
@@ -110,6 +117,8 @@ class LetterPress:
         self._slots: list[Slot] = []
         self._tokens: list[int] = []  # where the unsubscribe link goes
         self._lay_out(content)
+        holes = {slot.hole.name for slot in self._slots} | {p.name for p in content.subject if isinstance(p, Hole)}
+        self._by_first_name = holes <= {"first_name"}  # nothing else of a client's makes a difference
 
     def _lay_out(self, content: Content) -> None:
         boundary = f"=_{self._identity.key}"
@@ -142,53 +151,53 @@ class LetterPress:
         """Stable for a delivery, however often it is tried (RFC 5322 3.6.4)."""
         return f"<{self._identity.attempt_id}.{delivery_id}.{self._identity.key}@{self._domain}>"
 
-    def letter(self, to: Recipient, *, at: float, key: object = None) -> Letter:
+    def letter(self, to: Recipient | Waiting, *, at: float, key: object = None) -> Letter:
         """The letter for one recipient; `at` is its Date as a POSIX timestamp. Raises BadLetter.
 
         `key` is how the caller knows it again; the delivery's id where there is none.
         """
-        delivery_id, email, normalised, full_name, comment = to
+        delivery_id, email, normalised, full_name, comment = to[:5]
         signed = self._sign(normalised)
-        values = Values(full_name, email, comment, self._url)
-        clean = self._clean_sender
-        if SIMPLE_ADDRESS.fullmatch(email):
-            address = email
+        given = fields.first_name(full_name)
+        filling = self._fillings.get(given if self._by_first_name else (full_name, email, comment))
+        if filling is None:
+            filling = self._fill(Values(full_name, email, comment, self._url))
+        clean, address, named = self._clean_sender, email, f"{full_name}\r\n <{email}>"
+        if SIMPLE_MAILBOX.fullmatch(named):
+            line = f"To: {named}\r\n".encode("ascii")
         else:
-            address, clean = envelope_address(email), False
-        if clean and SIMPLE_NAME.fullmatch(full_name):
-            named = f"To: {full_name}\r\n <{address}>\r\n".encode("ascii")
-        else:
-            named = _sound(b"To", b"To: %b\r\n" % mailbox(full_name, address))
-        pieces = self._pieces.copy()
-        stamp = self._stamp_of(int(at))
-        subject = self._subject_line(values)
-        pieces[0] = b"%b%b%b%b%d%b%b>" % (self._from, named, subject, stamp, delivery_id, self._after_id, signed)
-        for hole, as_text, as_html in self._slots:
-            text, page = encoded(hole.value(values))
-            for place in as_text:
-                pieces[place] = text
-            for place in as_html:
-                pieces[place] = page
+            address, clean = envelope_address(email), clean and SIMPLE_ADDRESS.fullmatch(email) is not None
+            line = _sound(b"To", b"To: %b\r\n" % mailbox(full_name, address))
+        pieces = filling.pieces.copy()
+        second, stamp = self._stamp
+        if second != int(at):
+            stamp = self._stamp_of(int(at))
+        pieces[0] = b"%b%b%b%b%d%b%b>" % (self._from, line, filling.subject, stamp, delivery_id, self._after_id, signed)
         link = self._url_in_body + in_lines(signed)
         for place in self._tokens:
             pieces[place] = link
         return Letter(delivery_id if key is None else key, self.sender, address, b"".join(pieces), clean)
 
-    def _subject_line(self, values: Values) -> bytes:
-        filling = tuple([hole.value(values) for hole in self._subject_holes])
-        line = self._subject_lines.get(filling)
-        if line is None:
-            text = one_line(fields.fill(self._subject, values))[:LONGEST_SUBJECT].strip()
-            line = _sound(b"Subject", header_text("Subject", text))
-            if len(self._subject_lines) < SUBJECTS:
-                self._subject_lines[filling] = line
-        return line
+    def _fill(self, values: Values) -> Filling:
+        """The holes filled with a client's data; kept for the next one with the same."""
+        text = one_line(fields.fill(self._subject, values))[:LONGEST_SUBJECT].strip()
+        pieces = self._pieces.copy()
+        for hole, as_text, as_html in self._slots:
+            plain, page = encoded(hole.value(values))
+            for place in as_text:
+                pieces[place] = plain
+            for place in as_html:
+                pieces[place] = page
+        filling = Filling(_sound(b"Subject", header_text("Subject", text)), pieces)
+        if len(self._fillings) < FILLINGS:
+            by = values.first_name if self._by_first_name else (values.full_name, values.email, values.comment)
+            self._fillings[by] = filling
+        return filling
 
     def _stamp_of(self, second: int) -> bytes:
         """Date, and the beginning of Message-ID, which goes on with the delivery's id."""
-        if self._stamp[0] != second:
-            date = formatdate(second).replace("-0000", "+0000")
-            self._stamp = second, f"Date: {date}\r\nMessage-ID: <{self._identity.attempt_id}.".encode("ascii")
+        date = formatdate(second).replace("-0000", "+0000")
+        self._stamp = second, f"Date: {date}\r\nMessage-ID: <{self._identity.attempt_id}.".encode("ascii")
         return self._stamp[1]
 
 

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import datetime
+from itertools import groupby
 from typing import TYPE_CHECKING
 
 from mailservice import clock
 from mailservice.models import Reason, State
-from mailservice.sending import verdicts
+from mailservice.sending import entries, verdicts
 from mailservice.sending.batches import Waiting
 from mailservice.sending.breaker import TroubleSort
 from mailservice.sending.hold import Hold
 from mailservice.sending.keeping import Keeper
 from mailservice.sending.letters import BadLetter, LetterPress
-from mailservice.smtp import Ambiguous, Deferred, Letter, Outcome, Trouble
+from mailservice.smtp import Accepted, Ambiguous, Deferred, Letter, NotSent, Outcome, Reply, Trouble
 
 if TYPE_CHECKING:
     from mailservice.sending.sender import Sender
@@ -24,9 +25,10 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 PULSE = 0.2  # seconds
 PATIENCE_AT_STOP = 4.0  # seconds that answers on their way are waited for when the process must end
-SAME_MOMENT = 0.005  # seconds
+SAME_MOMENT = 0.01  # seconds
 REFUSALS_IN_A_ROW = 5
 LOST_IN_A_ROW = 3
+ACCEPTED = Accepted(Reply(250, None, ""))  # for whom it is enough to know that
 
 
 class Run:
@@ -80,48 +82,87 @@ class Run:
 
     # What the loop asks of us
 
-    def next(self) -> Letter | None:
+    def take(self, most: int) -> list[Letter]:
         keeper = self.keeper
+        letters: list[Letter] = []
         if keeper.has_news or len(keeper.queue) < keeper.low_water:
             keeper.look()
-        while not keeper.halted and keeper.is_permitted() and (taken := keeper.take()):
-            hold, waiting = taken
-            if not hold.is_lost and (letter := self._letter(hold, waiting, taken)):
-                return letter
-        return None
+        while (room := most - len(letters)) and not keeper.halted and keeper.is_permitted():
+            if not (taken := keeper.take(room)):
+                break
+            now = time.time()
+            letters += [letter for pair in taken if (letter := self._letter(pair, now))]
+        return letters
 
-    def _letter(self, hold: Hold, waiting: Waiting, key: object) -> Letter | None:
+    def _letter(self, pair: tuple[Hold, Waiting], now: float) -> Letter | None:
         """None where none may be sent: then it has its result."""
+        hold, waiting = pair
+        if hold.is_lost:
+            return None
         reason = waiting.leave_out
         if self.keeper.left_out:
-            reason = reason or self.keeper.left_out.get(waiting.recipient.delivery_id)
+            reason = reason or self.keeper.left_out.get(waiting.delivery_id)
         if reason:
             hold.keep(hold.own_entry(waiting, State.SKIPPED, reason, at=clock.now()))
             return None
         try:
-            letter = self.letters.letter(waiting.recipient, at=time.time(), key=key)
+            letter = self.letters.letter(waiting, at=now, key=pair)
         except BadLetter as error:
             hold.keep(hold.own_entry(waiting, State.FAILED, Reason.BAD_MESSAGE, at=clock.now(), text=str(error)))
             return None
         hold.in_flight += 1
         return letter
 
-    def begin(self, letter: Letter) -> bool:
+    def begin(self, letters: list[Letter]) -> list[Letter]:
         """Journal first, then the clock: who slept past the lease or the permission in between begins nothing."""
         keeper = self.keeper
-        hold, waiting = letter.key
-        delivery_id = waiting.recipient.delivery_id
-        if hold.is_lost or keeper.halted or delivery_id in keeper.left_out:
-            return False
+        if keeper.halted:
+            return []
+        if keeper.left_out or keeper.has_lost:
+            letters = [letter for letter in letters if self._may_still(*letter.key)]
+        until = keeper.permitted_until
         try:
-            hold.begin(delivery_id)
+            for hold, some in _by_hold(letters):
+                hold.begin([letter.key[1].delivery_id for letter in some])
+                until = min(until, hold.lease_until)
         except OSError as error:
             keeper.halt(f"the journal cannot be written: {error}")
-            return False
+            return []
         now = clock.steady()
-        if now >= hold.lease_until:
+        if until <= now < keeper.permitted_until:
             keeper.halt("the lease has run out")
-        return now < hold.lease_until and now < keeper.permitted_until
+        return letters if now < until else []
+
+    def _may_still(self, hold: Hold, waiting: Waiting) -> bool:
+        return not hold.is_lost and waiting.delivery_id not in self.keeper.left_out
+
+    def accept(self, letters: list[Letter], replies: list[str]) -> None:
+        """What end() would do for each of them, at once."""
+        at, answered = self._moment(), iter(replies)
+        for hold, some in _by_hold(letters):
+            of_these = [(letter.key[1].delivery_id, letter.key[1].round) for letter in some]
+            try:
+                hold.accept(entries.accepted(self.attempt_id, of_these, [next(answered) for _ in some], at))
+            except OSError as error:
+                self.keeper.halt(f"the journal cannot be written: {error}")
+            finally:
+                hold.landed(len(some))
+        if not self.sender.pace.is_free:
+            self._note_pace(letters)
+        self._refusals = self._lost = 0
+        if not self.sender.breaker_is_clean:
+            self.keeper.try_database(self.sender.note_success)
+
+    def _note_closing(self, waiting: Waiting, outcome: Outcome) -> None:
+        """A server that closes at a letter's envelope may mean that its provider gets too many."""
+        if isinstance(outcome, NotSent) and outcome.reply is not None:
+            pace = self.sender.pace
+            pace.note(pace.group(waiting.email), Deferred(outcome.reply))
+
+    def _note_pace(self, letters: list[Letter]) -> None:
+        pace = self.sender.pace
+        for letter in letters:
+            pace.note(pace.group(letter.key[1].email), ACCEPTED)
 
     def end(self, letter: Letter, outcome: Outcome) -> None:
         hold, waiting = letter.key
@@ -135,8 +176,9 @@ class Run:
         entry = judgement.entry
         try:
             if entry is None:
+                self._note_closing(waiting, outcome)
                 self.keeper.queue.appendleft((hold, waiting))
-                hold.take_back(waiting.recipient.delivery_id)
+                hold.take_back(waiting.delivery_id)
                 return
             hold.keep(entry)
             hold.journal.end(entry)
@@ -144,7 +186,7 @@ class Run:
             self.keeper.halt(f"the journal cannot be written: {error}")
         pace = self.sender.pace
         if isinstance(outcome, Deferred) or not pace.is_free:
-            pace.note(pace.group(waiting.recipient.email), outcome)
+            pace.note(pace.group(waiting.email), outcome)
         if entry is not None and entry.state is State.SENT and self.sender.breaker_is_clean:
             self._refusals = self._lost = 0
         else:
@@ -182,3 +224,16 @@ class Run:
             text = outcome.reason
             self.keeper.try_database(lambda: self.sender.open_breaker(TroubleSort.AMBIGUOUS, text))
             self.keeper.halt(text)
+
+
+def _by_hold(letters: list[Letter]) -> Iterable[tuple[Hold, list[Letter]]]:
+    """Neighbours of one batch together: nearly always that is all of them."""
+    holds = {letter.key[0] for letter in letters}
+    if len(holds) == 1:
+        return [(holds.pop(), letters)]
+    return ((hold, list(some)) for hold, some in groupby(letters, _hold_of))
+
+
+def _hold_of(letter: Letter) -> Hold:
+    hold: Hold = letter.key[0]
+    return hold

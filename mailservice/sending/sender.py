@@ -31,6 +31,7 @@ from mailservice.sending.run import Run
 from mailservice.smtp import Loop, Trouble, TroubleKind, probe
 
 log = logging.getLogger(__name__)
+SPARE = 16  # journals kept for the next batches
 TURN = 3.0  # seconds, after which another mail server has its turn
 
 
@@ -46,11 +47,11 @@ class House(NamedTuple):
 
 
 class Claiming(NamedTuple):
-    """A batch that is being asked for: the journal that will be its own, and when on the steady clock."""
+    """Batches that are being asked for: the journals that will be their own, and when on the steady clock."""
 
-    journal: Journal
+    journals: list[Journal]
     at: float
-    future: Future[Claim | None]
+    future: Future[list[Claim]]
 
 
 class Sender:
@@ -67,6 +68,7 @@ class Sender:
         self.breaker_is_open = False
         self._context = context
         self._links = [Link(route, house.redis, self.books) for route in house.routes]
+        self._spare: list[Journal] = []
         self._link = self._links[0]
         self._well = self._links[:1]
 
@@ -81,6 +83,8 @@ class Sender:
     def close(self) -> None:
         for link in self._links:
             link.loop.close()
+        while self._spare:
+            self._spare.pop().close()
         self.books.close()
 
     def drain(
@@ -112,11 +116,36 @@ class Sender:
             is_over = not self.breaker_is_open and self.pace.wait() <= LONGEST and clock.steady() < turn_ends
         return done
 
-    def claim(self, attempt_id: int) -> Claiming:
-        """Asks for the next batch. Raises OSError where no journal can be written."""
-        journal = Journal(self.house.journal_path, self.name)
+    def claim(self, attempt_id: int, count: int) -> Claiming:
+        """Asks for the next batches. Raises OSError where no journal can be written."""
+        journals: list[Journal] = []
+        try:
+            for _ in range(count):
+                journals.append(self._journal())
+        except OSError:
+            if not journals:
+                raise
         at = clock.steady()
-        return Claiming(journal, at, self.books.submit(books.take, attempt_id, journal.holder, self.house.lease))
+        holders = [journal.holder for journal in journals]
+        return Claiming(journals, at, self.books.submit(books.take, attempt_id, holders, self.house.lease))
+
+    def _journal(self) -> Journal:
+        if not self._spare:
+            return Journal(self.house.journal_path, self.name)
+        journal = self._spare.pop()
+        try:
+            journal.renew()
+        except OSError:
+            journal.close(keep=True)
+            raise
+        return journal
+
+    def put_away(self, journal: Journal) -> None:
+        """A journal whose batch is given back: it may serve another."""
+        if len(self._spare) < SPARE:
+            self._spare.append(journal)
+        else:
+            journal.close()
 
     def _compile(self, attempt_id: int) -> LetterPress | None:
         """The attempt's letters; None where there are none to send, or none can be built."""

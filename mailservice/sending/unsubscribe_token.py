@@ -36,8 +36,7 @@ class Signer:
         address = email_normalised.encode()
         tag = self._begun.copy()
         tag.update(address)
-        text = b2a_base64(tag.digest() + self._owner + address, newline=False)
-        return text.rstrip(b"=").translate(URL_SAFE)
+        return b2a_base64(tag.digest() + self._owner + address, newline=False).translate(URL_SAFE, b"=")
 
 
 def token(key: bytes, owner_id: int, email_normalised: str) -> str:

@@ -37,7 +37,7 @@ def judge(attempt_id: int, batch: int, waiting: Waiting, outcome: Outcome, now: 
     if isinstance(outcome, Accepted):  # nearly all are
         reply = outcome.reply
         words = str(reply)[:LONGEST_REPLY]
-        delivery_id = waiting.recipient.delivery_id
+        delivery_id = waiting.delivery_id
         return Judgement(
             Entry(attempt_id, batch, delivery_id, waiting.round, State.SENT, now, reply.code, reply.enhanced, words)
         )
@@ -49,7 +49,7 @@ def _judge_trouble(attempt_id: int, batch: int, waiting: Waiting, outcome: Troub
         return Entry(
             attempt_id,
             batch,
-            waiting.recipient.delivery_id,
+            waiting.delivery_id,
             waiting.round,
             state,
             now,
@@ -67,7 +67,7 @@ def _judge_trouble(attempt_id: int, batch: int, waiting: Waiting, outcome: Troub
             return Judgement(entry(State.DEFERRED, reply, not_before=at))
         case Rejected(reply, stage):
             if stage is Stage.RCPT and reply.enhanced in NO_SUCH_ADDRESS and not reply.is_local:
-                gone = waiting.recipient.email_normalised
+                gone = waiting.email_normalised
                 return Judgement(entry(State.FAILED, reply, suppress=gone))
             stop = {Stage.MAIL: Reason.SENDER_REFUSED, Stage.SIZE: Reason.TOO_BIG}.get(stage)
             return Judgement(entry(State.FAILED, reply), stop, is_policy=not reply.is_local)

@@ -5,6 +5,7 @@ import ssl
 from collections.abc import Callable
 from enum import Enum
 
+from .exchange import AHEAD
 from .letter import Letter
 from .outcome import Trouble, TroubleKind
 from .protocol import Phase, Protocol
@@ -58,9 +59,19 @@ class Connection:
         return self._protocol.phase in (Phase.OPENING, Phase.HANDSHAKE)
 
     @property
-    def room(self) -> bool:
-        """Whether it takes a letter now."""
-        return self._protocol is not None and self._protocol.room
+    def room(self) -> int:
+        """How many letters it takes now."""
+        return self._protocol.room if self._protocol is not None else 0
+
+    @property
+    def cleared(self) -> Letter | None:
+        """A letter whose content the server waits for: go_on() tells whether it may begin."""
+        return self._protocol.cleared if self._protocol is not None else None
+
+    def go_on(self, handler: Handler, *, is_begun: bool) -> None:
+        """The letter that is `cleared` was begun, or may not begin."""
+        if self._protocol is not None:
+            self._protocol.go_on(handler, is_begun=is_begun)
 
     @property
     def in_flight(self) -> int:
@@ -122,17 +133,18 @@ class Connection:
                 self._protocol.lost(words(error), handler, hung_up=isinstance(error, ConnectionError))
                 self._settle(handler, now)
 
-    def pump(self, supply: Callable[[], Letter | None], handler: Handler, now: float) -> None:
+    def pump(self, supply: Callable[[int], list[Letter]], handler: Handler, now: float) -> None:
         """Take letters while there is room, and hand octets to the socket while it takes them; after each step."""
         protocol, wire = self._protocol, self._wire
         if protocol is None or wire is None or self.state is not State.TALKING:
             return
-        taken, letter = 0, None
+        taken = 0
         while True:
-            while protocol.room and taken < _LOCAL_REFUSALS and (letter := supply()) is not None:
-                protocol.take(letter, handler, now)
-                taken += 1
-            if not protocol.outgoing.size or not self._write(protocol, wire, handler, now):
+            while taken < _LOCAL_REFUSALS and (room := protocol.room) and (letters := supply(room)):
+                protocol.take(letters, handler, now)
+                taken += len(letters)
+            waiting = protocol.outgoing.size
+            if not waiting or not self._write(protocol, wire, handler, now) or waiting < AHEAD:
                 break
         if protocol.retired and protocol.phase is Phase.READY:
             self.quit(handler, now)

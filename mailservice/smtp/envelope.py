@@ -2,6 +2,7 @@
 
 import re
 from io import IncrementalNewlineDecoder
+from operator import attrgetter
 
 from .letter import Letter
 from .offers import Offers
@@ -12,10 +13,21 @@ from .reply import Reply
 _UNSAFE = re.compile(r"[\x00-\x20\x7f-\xa0<>\u2028\u2029\ud800-\udfff]")
 
 
+DOT = b".\r\n"
+_IS_CLEAN, _CONTENT = attrgetter("clean"), attrgetter("content")
+
+
+def are_plain(letters: list[Letter], offers: Offers) -> bool:
+    """Whether nothing about them needs a look."""
+    if not all(map(_IS_CLEAN, letters)):
+        return False
+    return offers.size is None or max(map(len, map(_CONTENT, letters)), default=0) <= offers.size
+
+
 def refusal(letter: Letter, offers: Offers) -> Rejected | None:
     """Our own refusal of a letter that this server cannot take or that is not fit to be written; else None."""
     content = letter.content
-    if letter.clean and (offers.size is None or len(content) <= offers.size):
+    if are_plain([letter], offers):
         return None
     if _UNSAFE.search(letter.sender):
         return _refuse(501, "5.1.7", "the sender's address has characters that no command may hold", Stage.MAIL)
@@ -55,15 +67,25 @@ def rcpt(letter: Letter) -> bytes:
     return b"RCPT TO:<" + letter.recipient.encode() + b">\r\n"
 
 
-def dotted(letter: Letter) -> bytes:
-    """The content as DATA wants it: dot-stuffed and closed with the final dot (RFC 5321 §4.5.2)."""
+def chunk(letter: Letter, offers: Offers, *, reset: bool) -> bytes:
+    """All that is written before the content where it goes as one chunk (RFC 3030)."""
+    first, size = "RSET\r\n" if reset else "", len(letter.content)
+    if letter.clean and offers.sizes:  # nearly always
+        return (
+            f"{first}MAIL FROM:<{letter.sender}> SIZE={size}\r\nRCPT TO:<{letter.recipient}>\r\nBDAT {size} LAST\r\n"
+        ).encode()
+    return b"%b%b%bBDAT %d LAST\r\n" % (first.encode(), mail(letter, offers), rcpt(letter), size)
+
+
+def stuffed(letter: Letter) -> bytes:
+    """The content as DATA wants it before the final dot: dot-stuffed, and its last line ended (RFC 5321 §4.5.2)."""
     content = letter.content
     if letter.clean:
-        return content + b".\r\n"
+        return content
     stuffed = content.replace(b"\r\n.", b"\r\n..")
     if stuffed.startswith(b"."):
         stuffed = b"." + stuffed
-    return stuffed + (b".\r\n" if stuffed.endswith(b"\r\n") else b"\r\n.\r\n")
+    return stuffed if stuffed.endswith(b"\r\n") else stuffed + b"\r\n"
 
 
 def _has_clean_lines(content: bytes) -> bool:

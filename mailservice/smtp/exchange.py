@@ -3,6 +3,10 @@
 One class for the three ways to talk: in lock-step; with PIPELINING, where the next envelope travels behind the
 final dot; and with CHUNKING, where whole letters follow each other. Replies come in the order of commands, so
 the letters in flight stand in one queue and each knows which reply it waits for and how much of it was written.
+
+What nearly always happens is done for a burst of letters at once: several are queued, begun and handed over
+together, and where all that the server said is plain yeses their letters are accepted together. Whatever else it
+says is judged reply by reply; both ways come to the same.
 """
 
 from collections import deque
@@ -12,12 +16,13 @@ from .flight import DATA, FINAL, MAIL, NAMES, NOTHING, RCPT, RSET, Flight, Outgo
 from .letter import Letter
 from .offers import Offers
 from .outcome import Accepted, Ambiguous, Deferred, NotSent, Outcome, Rejected, Stage
-from .reply import RawReply, Reply
+from .reply import SHOWN, RawReply, Reply
 from .server import Server
 from .terms import Broken, Handler, Mode
 
 _STAGES = {MAIL: Stage.MAIL, RCPT: Stage.RCPT, DATA: Stage.DATA, FINAL: Stage.CONTENT}
 
+REPLIES = 4  # to a letter by BDAT: RSET, MAIL, RCPT, content
 AHEAD = 128 * 1024  # octets: no letter is begun while so much still waits for the socket
 
 
@@ -36,19 +41,25 @@ class Exchange:
         chunking = pipelining and offers.chunking and server.chunking
         self.mode = Mode.CHUNKING if chunking else Mode.PIPELINING if pipelining else Mode.LOCK_STEP
         self._window = window
+        self._least = max(window // 2, 1)  # room for fewer is none yet: bursts would fall to pieces
         self._limit = server.letters_per_connection
         self._reset = chunking  # RSET comes before the next MAIL
         self._early: set[str | None] = set()  # enhanced codes of the first letter's MAIL and RCPT
         self._not_final: frozenset[str | None] | None = None  # those of them that its content was not answered with
+        self.cleared: Flight | None = None  # the server waits for its content, and begin() was not asked yet
+        self._yes: str | None = None  # how a yes to the content begins, once one was heard
 
     @property
-    def room(self) -> bool:
-        """Whether one more letter may be taken now."""
-        if self.closing or self.stopped or self.retired:
-            return False
+    def room(self) -> int:
+        """How many letters may be taken now."""
+        if self.closing or self.stopped or self.retired or self.cleared:
+            return 0
         if self.mode is Mode.CHUNKING:
-            return len(self.flights) < self._window and self._out.size < AHEAD
-        return not self.flights or (self.mode is Mode.PIPELINING and self.flights[-1].awaiting == FINAL)
+            room = self._window - len(self.flights)
+            if self._out.size >= AHEAD or room < self._least:
+                return 0
+            return room if self._limit is None else min(room, self._limit - self.taken)
+        return int(not self.flights or (self.mode is Mode.PIPELINING and self.flights[-1].awaiting == FINAL))
 
     @property
     def retired(self) -> bool:
@@ -66,60 +77,121 @@ class Exchange:
         served = self.taken > len(self.flights)
         return served and self.flights[0].awaiting <= MAIL and not self._may_be_sent()
 
-    def take(self, letter: Letter, handler: Handler) -> None:
-        """Queue the envelope (with CHUNKING the content too); what we refuse ourselves ends here."""
+    def take(self, letters: list[Letter], handler: Handler) -> None:
+        """Queue the envelopes (with CHUNKING the contents too); what we refuse ourselves ends here."""
+        if not envelope.are_plain(letters, self._offers):
+            letters = [letter for letter in letters if not self._refuse(letter, handler)]
+        if self.mode is Mode.CHUNKING:
+            self._take_whole(letters, handler)
+            return
+        for letter in letters:
+            flight = Flight(letter, RSET if self._reset else MAIL)
+            self.flights.append(flight)
+            self.taken += 1
+            if self.mode is Mode.PIPELINING:
+                flight.queue(DATA, self._envelope(letter) + b"DATA\r\n", self._out)
+            else:
+                self._command(flight)
+            self._reset = False
+
+    def _refuse(self, letter: Letter, handler: Handler) -> bool:
         refused = envelope.refusal(letter, self._offers)
         if refused is not None:
             handler.end(letter, refused)
-            return
-        chunking = self.mode is Mode.CHUNKING
-        if chunking and not handler.begin(letter):
-            handler.end(letter, NotSent("withdrawn"))
-            return
-        flight = Flight(letter, RSET if self._reset else MAIL)
-        self.flights.append(flight)
-        self.taken += 1
-        if chunking:
-            flight.begun = True
-            content = letter.content
-            self._out.add(b"%bBDAT %d LAST\r\n" % (self._envelope(letter), len(content)), flight, RCPT)
-            self._out.add(content, flight, FINAL)
-        elif self.mode is Mode.PIPELINING:
-            self._out.add(self._envelope(letter) + b"DATA\r\n", flight, DATA)
-        else:
-            self._command(flight)
-        self._reset = chunking
+        return refused is not None
+
+    def _take_whole(self, letters: list[Letter], handler: Handler) -> None:
+        begun = handler.begin(letters)
+        if len(begun) < len(letters):
+            allowed = set(map(id, begun))
+            for letter in letters:
+                if id(letter) not in allowed:
+                    handler.end(letter, NotSent("withdrawn"))
+        chunks: list[bytes] = []
+        end = self._out.queued
+        for letter in begun:
+            content, start = letter.content, end
+            head = envelope.chunk(letter, self._offers, reset=self._reset)
+            chunks += (head, content)
+            end = start + len(head) + len(content)
+            self.flights.append(Flight(letter, RSET if self._reset else MAIL, start, end))
+            self._reset = True
+        self.taken += len(begun)
+        self._out.extend(chunks, end)
 
     def hear(self, replies: list[RawReply], handler: Handler) -> None:
         """Take the server's next replies, in order."""
-        start, end = 0, len(replies)
-        while start < end:
-            if self.mode is Mode.CHUNKING and self._is_plain_yes(replies[start : start + 4]):
-                self._accept(replies[start + 3], handler)
-                start += 4
+        for raw in replies:
+            self._answer(raw, handler)
+
+    def hear_yeses(self, lines: list[str], handler: Handler) -> None:
+        """The same for replies that are all a plain 250, but for a 354 at the end: at once where they are as usual."""
+        at, count = 0, len(lines)
+        yeses = count - lines[-1].startswith("354")
+        if self.mode is Mode.PIPELINING and self._is_turn(lines):
+            handler.accept([self.flights.popleft().letter], lines[:1])
+            self.cleared = self.flights[0]
+            self.cleared.awaiting = FINAL
+            return
+        while at < count:
+            finals = lines[at + REPLIES - 1 : yeses : REPLIES]
+            if letters := self._answered(finals):
+                handler.accept([self.flights.popleft().letter for _ in range(letters)], finals[:letters])
+                at += REPLIES * letters
             else:
-                self._answer(replies[start], handler)
-                start += 1
+                self._answer((int(lines[at][:3]), lines[at].encode()), handler)
+                at += 1
 
-    def _is_plain_yes(self, replies: list[RawReply]) -> bool:
-        """Whether they are four yeses to a letter wholly written and not yet answered: what nearly all replies are."""
-        if len(replies) < 4 or not self.flights or self._not_final is None or self.closing or self.stopped:
+    def _is_turn(self, lines: list[str]) -> bool:
+        """Whether they are a yes to one letter, and yeses to the whole envelope of the next."""
+        if len(lines) != REPLIES or len(self.flights) != 2 or self._yes is None or self.closing or self.stopped:
             return False
-        head = self.flights[0]
-        is_fresh = head.awaiting == RSET and head.written == FINAL and head.settled is None
-        return is_fresh and replies[0][0] == replies[1][0] == replies[2][0] == replies[3][0] == 250
+        served, following = self.flights
+        return (
+            lines[0].startswith(self._yes)
+            and len(lines[0]) <= SHOWN
+            and lines[-1].startswith("354")
+            and served.awaiting == FINAL
+            and served.settled is None
+            and served.end <= self._out.handed
+            and following.awaiting == MAIL
+            and following.written(self._out) == DATA
+        )
 
-    def _accept(self, raw: RawReply, handler: Handler) -> None:
-        reply = Reply.parse(raw)
-        self._check_step(reply)
-        self._end(handler, Accepted(reply))
+    def go_on(self, is_begun: bool) -> None:
+        """Whether the letter that is `cleared` may go is known."""
+        flight, self.cleared = self.cleared, None
+        if flight is None:
+            return
+        if not is_begun:
+            raise Broken("withdrawn", quiet=True)  # hanging up is the only way back from here
+        self._hand_over(flight)
+
+    def _hand_over(self, flight: Flight) -> None:
+        flight.begun = True
+        flight.queue(FINAL, envelope.stuffed(flight.letter), self._out)
+        flight.queue(FINAL, envelope.DOT, self._out)
+
+    def _answered(self, finals: list[str]) -> int:
+        """How many letters these accept, if with those before them they answer RSET, MAIL, RCPT and the content."""
+        count = min(len(finals), len(self.flights))
+        if not count or self.mode is not Mode.CHUNKING or self._yes is None or self.closing or self.stopped:
+            return 0
+        if self.flights[0].awaiting != RSET or self.flights[0].settled is not None:
+            return 0
+        while count and self.flights[count - 1].end > self._out.handed:
+            count -= 1
+        for position in range(count):
+            if not finals[position].startswith(self._yes) or len(finals[position]) > SHOWN:
+                return position
+        return count
 
     def _answer(self, raw: RawReply, handler: Handler) -> None:
         if not self.flights:
             raise Broken("the server said something that nothing had asked for", Reply.parse(raw), quiet=self.taken > 0)
         flight = self.flights[0]
         step = flight.awaiting
-        if step > flight.written:
+        if step > flight.written(self._out):
             raise Broken(f"the server answered {NAMES[step]} before it was there", Reply.parse(raw))
         if step == FINAL:
             self._final(flight, raw, handler)
@@ -146,9 +218,11 @@ class Exchange:
     def withdraw(self, handler: Handler) -> None:
         """Begin nothing more; letters of which no octet was written are ended as not sent."""
         self.stopped = True
-        unwritten = {flight for flight in self.flights if flight.written == NOTHING}
-        self._out.drop(unwritten)
-        self.flights = deque(flight for flight in self.flights if flight not in unwritten)
+        unwritten: list[Flight] = []
+        while self.flights and self.flights[-1].written(self._out) == NOTHING:
+            unwritten.append(self.flights.pop())
+        if unwritten:
+            self._out.take_back(unwritten[-1].octets_to(self._out.queued))
         for flight in unwritten:
             handler.end(flight.letter, NotSent("withdrawn"))
         self.give_back()
@@ -161,7 +235,7 @@ class Exchange:
         while self.flights:
             flight = self.flights.popleft()
             outcome = flight.settled
-            if outcome is None and (flight.written < FINAL or (self.closing and hung_up)):
+            if outcome is None and (flight.written(self._out) < FINAL or (self.closing and hung_up)):
                 outcome = NotSent(reason)
             handler.end(flight.letter, outcome or Ambiguous(reason))
 
@@ -171,13 +245,14 @@ class Exchange:
 
     def _command(self, flight: Flight) -> None:
         """Lock-step: write the command whose reply the letter waits for."""
-        step = flight.awaiting
+        step, letter = flight.awaiting, flight.letter
         if step == RCPT:
-            self._out.add(envelope.rcpt(flight.letter), flight, step)
+            command = envelope.rcpt(letter)
         elif step == MAIL:
-            self._out.add(envelope.mail(flight.letter, self._offers), flight, step)
+            command = envelope.mail(letter, self._offers)
         else:
-            self._out.add(b"DATA\r\n" if step == DATA else b"RSET\r\n", flight, step)
+            command = b"DATA\r\n" if step == DATA else b"RSET\r\n"
+        flight.queue(step, command, self._out)
 
     def _next(self, flight: Flight) -> None:
         step = flight.awaiting
@@ -218,12 +293,11 @@ class Exchange:
         if code == 354:
             flight.awaiting = FINAL
             if flight.settled is not None:  # refused, and yet it wants content: none (RFC 2920 §3.1)
-                self._out.add(b".\r\n", flight, FINAL)
-            elif self.stopped or not handler.begin(flight.letter):
+                flight.queue(FINAL, envelope.DOT, self._out)
+            elif self.stopped or not handler.begin([flight.letter]):
                 raise Broken("withdrawn", quiet=True)  # hanging up is the only way back from here
             else:
-                flight.begun = True
-                self._out.add(envelope.dotted(flight.letter), flight, FINAL)
+                self._hand_over(flight)
         elif 400 <= code < 600:
             self._refused(flight, Reply.parse(raw), handler)
         else:
@@ -258,11 +332,12 @@ class Exchange:
             self._not_final = frozenset(self._early - {None, reply.enhanced})
         if reply.enhanced in self._not_final:
             raise Broken("the server's replies are out of step", reply)
+        self._yes = f"250 {reply.enhanced} " if reply.enhanced else None
 
     def _shut(self, flight: Flight, reply: Reply) -> None:
         """421 before the content: the server closes, through no fault of the letter."""
         if flight.settled is None:
-            flight.settled = NotSent(f"the server closed: {reply}")
+            flight.settled = NotSent(f"the server closed: {reply}", reply if flight.awaiting > RSET else None)
         if self.mode is Mode.CHUNKING:
             self._next(flight)
         self._close(Broken("the server closed", reply))
@@ -270,6 +345,8 @@ class Exchange:
     def _close(self, lament: Broken) -> None:
         # With CHUNKING, letters behind may be handed over already: only the server's hanging up tells that they
         # were not taken. Nothing more is written.
+        for flight in self.flights:
+            flight.freeze(self._out)
         self._out.clear()
         self.closing = True
         self.lament = self.lament or lament
@@ -278,7 +355,7 @@ class Exchange:
 
     def _may_be_sent(self) -> bool:
         """Whether a letter is handed over and unanswered."""
-        return any(flight.written == FINAL and flight.settled is None for flight in self.flights)
+        return any(flight.written(self._out) == FINAL and flight.settled is None for flight in self.flights)
 
 
 def _verdict(reply: Reply, stage: Stage) -> Deferred | Rejected:

@@ -1,6 +1,11 @@
-"""A letter in flight and the octets that wait for the socket, so that it is always known how far each letter came."""
+"""A letter in flight and the octets that wait for the socket, so that it is always known how far each letter came.
+
+Both count in octets since the connection began: what a letter has written follows from how many were handed over,
+and to hand over a burst of letters costs no more than one.
+"""
 
 from collections import deque
+from collections.abc import Iterable
 
 from .letter import Letter
 from .outcome import Outcome
@@ -8,43 +13,84 @@ from .outcome import Outcome
 RSET, MAIL, RCPT, DATA, FINAL = range(5)  # the replies a letter waits for, in this order
 NAMES = ("RSET", "MAIL", "RCPT", "DATA", "the content")
 NOTHING = -1
+NEVER = 1 << 62  # an octet that no connection comes to
 
 _IOV = 512  # buffers that one system call may gather; Linux allows 1,024
 
 
 class Flight:
-    """A letter on its way: the reply it waits for, the last step written, and its outcome once that is settled."""
+    """A letter on its way: the reply it waits for, what was queued of it, and its outcome once that is settled."""
 
-    __slots__ = ("awaiting", "begun", "letter", "settled", "written")
+    __slots__ = ("_before", "_from", "_step", "awaiting", "begun", "end", "letter", "settled")
 
-    def __init__(self, letter: Letter, awaiting: int) -> None:
+    def __init__(self, letter: Letter, awaiting: int, start: int = NEVER, end: int = NEVER) -> None:
+        """`start`, `end`: where all of it lies among the octets, where it is queued whole (and begun)."""
         self.letter = letter
         self.awaiting = awaiting
-        self.written = NOTHING  # FINAL only when every octet was handed to the socket
-        self.begun = False  # whether source.begin() was asked and said yes
+        self.begun = end < NEVER  # whether source.begin() was asked and said yes
         self.settled: Outcome | None = None  # refused before the content; replies still to come are swallowed
+        self.end = end  # octets handed over when the whole of it is written
+        self._from = start
+        self._step = RCPT
+        self._before = NOTHING
+
+    def written(self, out: "Outgoing") -> int:
+        """The last step written: each from its first octet on, FINAL only when every octet was handed over."""
+        if out.handed >= self.end:
+            return FINAL
+        return self._step if out.touched > self._from else self._before
+
+    def queue(self, step: int, data: bytes, out: "Outgoing") -> None:
+        """Queue what leads to the reply `step`."""
+        if step == FINAL:  # of two pieces the last one counts
+            self.end = out.add(data)
+        else:
+            self._before, self._step, self._from = self.written(out), step, out.queued
+            out.add(data)
+
+    def octets_to(self, end: int) -> int:
+        """From its first octet on, as long as none of it was written."""
+        return end - self._from
+
+    def freeze(self, out: "Outgoing") -> None:
+        """Nothing more of it will be written."""
+        if out.handed < self.end:
+            self._before, self._from, self.end = self.written(out), NEVER, NEVER
 
 
 class Outgoing:
-    """Octets that wait for the socket, and what it means for a letter that they were handed over."""
+    """Octets that wait for the socket. `handed`: taken by it; `touched`: at least begun; `queued`: all so far."""
 
-    __slots__ = ("_chunks", "_offset", "size")
+    __slots__ = ("_chunks", "_offset", "handed", "queued", "touched")
 
     def __init__(self) -> None:
-        self._chunks: deque[tuple[bytes, Flight | None, int]] = deque()
+        self._chunks: deque[bytes] = deque()
         self._offset = 0  # octets of the first chunk already handed over
-        self.size = 0
+        self.handed = self.touched = self.queued = 0
 
-    def add(self, data: bytes, flight: Flight | None = None, step: int = NOTHING) -> None:
-        """Queue `data`; `step` counts as written from its first octet on, FINAL only from its last."""
-        self._chunks.append((data, flight, step))
-        self.size += len(data)
+    @property
+    def size(self) -> int:
+        """Octets that wait."""
+        return self.queued - self.handed
+
+    def add(self, data: bytes) -> int:
+        """Queue `data`; returns the octets queued so far."""
+        self._chunks.append(data)
+        self.queued += len(data)
+        return self.queued
+
+    def extend(self, chunks: Iterable[bytes], end: int) -> None:
+        """Queue many, after which `end` octets are queued."""
+        self._chunks.extend(chunks)
+        self.queued = end
 
     def buffers(self, limit: int) -> list[bytes | memoryview]:
         """The next octets to hand over, about `limit` of them."""
+        if not self._offset and self.size <= limit and len(self._chunks) <= _IOV:
+            return list(self._chunks)
         found: list[bytes | memoryview] = []
         skip = self._offset
-        for data, _, _ in self._chunks:
+        for data in self._chunks:
             found.append(memoryview(data)[skip:] if skip else data)
             limit -= len(data) - skip
             if limit <= 0 or len(found) == _IOV:
@@ -54,36 +100,30 @@ class Outgoing:
 
     def advance(self, count: int) -> None:
         """`count` octets were handed to the socket."""
-        self.size -= count
+        self.handed += count
+        self.touched = max(self.touched, self.handed)
         chunks = self._chunks
-        while count > 0:
-            data, flight, step = chunks[0]
-            left = len(data) - self._offset
-            if flight is not None and (step != FINAL or count >= left):
-                flight.written = step
-            if count < left:
-                self._offset += count
-                return
-            count -= left
+        if self.handed == self.queued:
+            chunks.clear()
             self._offset = 0
-            chunks.popleft()
-
-    def clear(self) -> None:
-        """Write nothing more."""
-        self._chunks.clear()
-        self._offset = self.size = 0
+            return
+        count += self._offset
+        while count >= len(chunks[0]):
+            count -= len(chunks.popleft())
+        self._offset = count
 
     def touch(self, count: int) -> None:
         """TLS holds the next `count` octets in a record it will not give back: they count as begun."""
-        count += self._offset
-        for data, flight, step in self._chunks:
-            if count <= 0:
-                return
-            if flight is not None and step != FINAL:
-                flight.written = step
-            count -= len(data)
+        self.touched = max(self.touched, self.handed + count)
 
-    def drop(self, flights: set[Flight]) -> None:
-        """Take back what nothing was written of."""
-        self._chunks = deque(chunk for chunk in self._chunks if chunk[1] not in flights)
-        self.size = sum(len(chunk[0]) for chunk in self._chunks) - self._offset
+    def clear(self) -> None:
+        """Write nothing more of what waits."""
+        self._chunks.clear()
+        self._offset = 0
+        self.handed = self.touched = self.queued
+
+    def take_back(self, count: int) -> None:
+        """Forget the last `count` octets, of which none was handed over."""
+        self.queued -= count
+        while count > 0:
+            count -= len(self._chunks.pop())

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from .connection import Connection, State
 from .outcome import Trouble, TroubleKind
 from .server import Security, Server
-from .source import Nobody, Source, Supply, Witness, nothing
+from .source import Gathering, Nobody, Source, Supply, Witness, nothing
 
 __all__ = ["Loop", "Source", "probe"]
 
@@ -118,8 +118,7 @@ class Loop:
                 if self._stopping and (left := patience()) is not None:
                     end = min(end, now + left)
             room = not self._stopping and self._fill(now)
-            in_flight = any(connection.in_flight for connection in self._connections)
-            if not in_flight and (self._stopping or (supply.dry and not supply.hand)):
+            if (self._stopping or supply.is_empty) and not any(c.in_flight for c in self._connections):
                 return
             if now >= end:
                 self._abandon()
@@ -146,12 +145,11 @@ class Loop:
         ready = self._selector.select(max(timeout, 0.0))
         now = self._clock()
         source = self._supply.source
-        supply = nothing if self._stopping else self._supply.next
-        for key, events in ready:
-            connection: Connection = key.data
-            connection.step(events, source, now)
-            if not connection.greeted:
-                self._after(connection, now)  # so that ready() comes before the first letter
+        supply = nothing if self._stopping else self._supply.take
+        self._supply.wanted = len(ready)
+        connections: list[Connection] = [key.data for key, _ in ready]
+        self._hear(ready, source, now)
+        for connection in connections:
             connection.pump(supply, source, now)
             self._after(connection, now)
         if not ready or now >= self._next_tick:
@@ -162,16 +160,34 @@ class Loop:
                 self._after(connection, now)
         return bool(ready)
 
+    def _hear(self, ready: list[tuple[selectors.SelectorKey, int]], source: Source, now: float) -> None:
+        """Take in what came for each, tell the source at once what was accepted, and begin at once what may be."""
+        gathering, cleared = Gathering(source), []
+        try:
+            for key, events in ready:
+                connection: Connection = key.data
+                connection.step(events, gathering, now)
+                if not connection.greeted:
+                    self._after(connection, now)  # so that ready() comes before the first letter
+                if connection.cleared is not None:
+                    cleared.append(connection)
+        finally:
+            gathering.tell()
+        if cleared:
+            begun = set(map(id, source.begin([c.cleared for c in cleared if c.cleared])))
+            for connection in cleared:
+                connection.go_on(source, is_begun=id(connection.cleared) in begun)
+
     def _fill(self, now: float) -> bool:
         """Give letters to connections that have room, open more where that is not enough; whether room is left."""
         supply, room = self._supply, False
         for connection in self._connections[:]:
             if connection.room:
-                connection.pump(supply.next, supply.source, now)
+                connection.pump(supply.take, supply.source, now)
                 self._after(connection, now)
-                if supply.dry and not supply.hand:
+                if supply.is_empty:
                     return False
-                room = room or connection.room
+                room = room or connection.room > 0
         if not room and len(self._connections) < self._most:
             self._open_more(now)
         return room
@@ -207,7 +223,7 @@ class Loop:
 
     def _after(self, connection: Connection, now: float) -> None:
         """See whether the connection has become ready or is gone."""
-        if connection.is_open and not connection.greeted:
+        if not connection.greeted and connection.is_open:
             connection.greeted = True
             self._careful = False
             self._supply.source.ready()

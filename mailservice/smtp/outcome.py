@@ -47,9 +47,13 @@ class Ambiguous:
 
 @dataclass(frozen=True, slots=True)
 class NotSent:
-    """Surely not sent, through no fault of the letter: queue it again, charge it no try."""
+    """Surely not sent, through no fault of the letter: queue it again, charge it no try.
+
+    `reply`: what the server said to its envelope, where that is why.
+    """
 
     reason: str
+    reply: Reply | None = None
 
 
 Outcome = Accepted | Deferred | Rejected | Ambiguous | NotSent

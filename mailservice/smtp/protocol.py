@@ -43,9 +43,9 @@ class Protocol:
         self._converse(None)
 
     @property
-    def room(self) -> bool:
-        """Whether a letter may be taken now."""
-        return self.phase is Phase.READY and self._exchange is not None and self._exchange.room
+    def room(self) -> int:
+        """How many letters may be taken now."""
+        return self._exchange.room if self.phase is Phase.READY and self._exchange is not None else 0
 
     @property
     def in_flight(self) -> int:
@@ -62,15 +62,15 @@ class Protocol:
         """How letters follow each other; None before the server's offers are known."""
         return self._exchange.mode if self._exchange else None
 
-    def take(self, letter: Letter, handler: Handler, now: float) -> None:
-        """Queue a letter; only when there is `room`."""
+    def take(self, letters: list[Letter], handler: Handler, now: float) -> None:
+        """Queue letters; only as many as there is `room` for."""
         if self._exchange is None:
             raise AssertionError("no room before the opening is over")
         if not self._exchange.flights:
             self._since = now
         if not self.outgoing.size:
             self._progress = now
-        self._exchange.take(letter, handler)
+        self._exchange.take(letters, handler)
 
     def receive(self, data: bytes, handler: Handler, now: float) -> None:
         """Octets came from the server."""
@@ -79,6 +79,10 @@ class Protocol:
         if self.phase is Phase.DEAD:
             return
         try:
+            if self._exchange is not None and (yeses := self._reader.feed_yeses(data)):
+                self._since = now
+                self._exchange.hear_yeses(yeses, handler)
+                return
             replies = self._reader.feed(data)
             if replies:
                 self._since = now
@@ -99,13 +103,26 @@ class Protocol:
         except Failed as failed:
             self._die(failed.trouble)
 
+    @property
+    def cleared(self) -> Letter | None:
+        """A letter whose content the server waits for: go_on() tells whether it may begin."""
+        return self._exchange.cleared.letter if self._exchange and self._exchange.cleared else None
+
+    def go_on(self, handler: Handler, *, is_begun: bool) -> None:
+        """The letter that is `cleared` was begun, or may not begin."""
+        if self._exchange is not None:
+            try:
+                self._exchange.go_on(is_begun)
+            except Broken as broken:
+                self._break(broken, handler, hung_up=False)
+
     def sent(self, count: int, now: float) -> None:
         """The socket took `count` octets of what is outgoing."""
         head = self._exchange.flights[0] if self._exchange and self._exchange.flights else None
-        before = head.written if head else None
+        before = head.written(self.outgoing) if head else None
         self.outgoing.advance(count)
         self._progress = now
-        if head is None or head.written != before:
+        if head is None or head.written(self.outgoing) != before:
             self._since = now
 
     def handshaken(self, now: float) -> None:
@@ -179,12 +196,13 @@ class Protocol:
         if self._exchange is None:
             raise AssertionError("letters are in flight only after the opening")
         limits, head = self._server.deadlines, self._exchange.flights[0]
+        written = head.written(self.outgoing)
         stalled = f"the server took no octet for {limits.write:g} s"
         if self._exchange.closing:
             limit = limits.command
-        elif head.awaiting > head.written:
+        elif head.awaiting > written:
             return self._progress + limits.write, stalled
-        elif head.written == FINAL:  # it may have the letter: from here on only patience helps
+        elif written == FINAL:  # it may have the letter: from here on only patience helps
             limit = limits.final
         else:
             limit = limits.data if head.awaiting == DATA else limits.command

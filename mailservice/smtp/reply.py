@@ -11,6 +11,7 @@ SHOWN = 1000  # characters of a reply worth keeping: what a person reads, what a
 _CODES = {b"%03d" % code: code for code in range(100, 1000)}
 _ENHANCED = re.compile(r"([245])\.\d{1,3}\.\d{1,3}(?= |$)")
 _PLAIN = re.compile(rb"(?:[2-5][0-9][0-9] [^\r\n]{0,1000}\r\n)+")  # whole replies of one line each
+_NOT_PLAIN = bytes([*range(32), 127, ord("\\")])  # what is written otherwise where replies are kept
 _LOCAL = "(our own check, the server was not asked)"
 
 RawReply = tuple[int, bytes]
@@ -74,6 +75,18 @@ class ReplyReader:
     def has_partial(self) -> bool:
         """Whether octets of an incomplete reply are waiting for the rest."""
         return bool(self._rest or self._lines)
+
+    def feed_yeses(self, data: bytes) -> list[str] | None:
+        """The lines of `data` where each is a whole 250 (the last may be 354) and printed as it came; else None."""
+        if self._rest or self._lines or data[:4] != b"250 " or data[-2:] != b"\r\n" or not data.isascii():
+            return None
+        count = data.count(b"\r\n250 ") + 1
+        go_on = data.find(b"\r\n354 ")
+        if go_on >= 0 and data.find(b"\n", go_on + 2) == len(data) - 1:
+            count += 1
+        if len(data.translate(None, _NOT_PLAIN)) != len(data) - 2 * count or b"  " in data or b" \r" in data:
+            return None
+        return data[:-2].decode("ascii").split("\r\n")
 
     def feed(self, data: bytes) -> list[RawReply]:
         """The replies completed by `data`; those before any garbage are still given, then `garbled` says why."""

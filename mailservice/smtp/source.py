@@ -8,16 +8,22 @@ from .outcome import NotSent, Outcome, Trouble
 
 
 class Source(Protocol):
-    """The one who has letters. All is called in the loop's thread; what it raises ends run() and every connection."""
+    """The one who has letters. All is called in the loop's thread; what it raises ends run() and every connection.
 
-    def next(self) -> Letter | None:
-        """A letter whose envelope may be written now; None when there is none at this moment."""
+    Every letter that take() gave is ended exactly once, by accept() or by end().
+    """
 
-    def begin(self, letter: Letter) -> bool:
-        """Just before the first octet of the content is handed to the socket. False withdraws the letter."""
+    def take(self, most: int) -> list[Letter]:
+        """Letters whose envelopes may be written now, at most so many; none when there is none at this moment."""
+
+    def begin(self, letters: list[Letter]) -> list[Letter]:
+        """Just before the first octet of their contents is handed to the socket: those that may go, in order."""
+
+    def accept(self, letters: list[Letter], replies: list[str]) -> None:
+        """The server took them: what it said to each, as str(Reply) would have it, which is plain ASCII."""
 
     def end(self, letter: Letter, outcome: Outcome) -> None:
-        """Exactly once for every letter that next() gave."""
+        """What became of one letter; that it was accepted is said here, too, where the answer needed a closer look."""
 
     def trouble(self, trouble: Trouble) -> None:
         """A connection failed, at its opening or with letters in flight; their end() has been called before."""
@@ -26,28 +32,59 @@ class Source(Protocol):
         """A connection has been opened up to where letters may follow: the server is well."""
 
 
+BURST = 8  # letters
+
+
+class Gathering:
+    """What the connections say in one round: acceptances are told the source together, all else at once."""
+
+    def __init__(self, source: Source) -> None:
+        self._source = source
+        self._accepted: list[Letter] = []
+        self._replies: list[str] = []
+        self.begin, self.end = source.begin, source.end
+
+    def accept(self, letters: list[Letter], replies: list[str]) -> None:
+        self._accepted += letters
+        self._replies += replies
+
+    def tell(self) -> None:
+        """Tells the source what was gathered."""
+        if self._accepted:
+            letters, replies = self._accepted, self._replies
+            self._accepted, self._replies = [], []
+            self._source.accept(letters, replies)
+
+
 class Supply:
     """Letters for the connections: first those in hand, asked for before there was a connection to take them."""
 
-    __slots__ = ("dry", "hand", "source")
+    __slots__ = ("dry", "hand", "source", "wanted")
 
     def __init__(self, source: Source) -> None:
         self.source = source
+        self.wanted = 1  # letters that connections may ask for in this round, each for one
         self.hand: deque[Letter] = deque()
         self.dry = False  # the source had none when last asked
 
-    def next(self) -> Letter | None:
-        """The next letter for a connection that has room."""
+    @property
+    def is_empty(self) -> bool:
+        """Whether there was nothing when last asked."""
+        return self.dry and not self.hand
+
+    def take(self, most: int) -> list[Letter]:
+        """The next letters for a connection that has room."""
         if self.hand:
-            return self.hand.popleft()
-        letter = self.source.next()
-        self.dry = letter is None
-        return letter
+            return [self.hand.popleft() for _ in range(min(most, len(self.hand)))]
+        letters = self.source.take(max(most, min(self.wanted, BURST)))
+        self.dry = not letters
+        self.hand.extend(letters[most:])
+        return letters[:most]
 
     def reach(self, count: int) -> bool:
         """Try to have `count` letters in hand."""
-        while len(self.hand) < count and (letter := self.source.next()) is not None:
-            self.hand.append(letter)
+        while len(self.hand) < count and (letters := self.source.take(count - len(self.hand))):
+            self.hand.extend(letters)
         self.dry = len(self.hand) < count
         return not self.dry
 
@@ -60,11 +97,13 @@ class Supply:
 class Nobody:
     """The source between runs: nothing is in flight then."""
 
-    def next(self) -> Letter | None:
-        return None
+    def take(self, most: int) -> list[Letter]:
+        return []
 
-    def begin(self, letter: Letter) -> bool:
-        return False
+    def begin(self, letters: list[Letter]) -> list[Letter]:
+        return []
+
+    def accept(self, letters: list[Letter], replies: list[str]) -> None: ...
 
     def end(self, letter: Letter, outcome: Outcome) -> None: ...
 
@@ -83,6 +122,6 @@ class Witness(Nobody):
         self._failed.append(trouble)
 
 
-def nothing() -> Letter | None:
+def nothing(most: int) -> list[Letter]:
     """A supply that is dry."""
-    return None
+    return []

@@ -15,6 +15,7 @@ from tests.engine import attempt_of, due_mailing, run_senders
 from tests.faults.conftest import wait_until
 
 LETTERS = 300
+CONNECTIONS, WINDOW = 10, 8  # of each sender, letters in flight on each
 # What these are about lies before the database; the others run on both.
 ON_ONE_DATABASE = pytest.mark.parametrize("database", ["postgresql"], indirect=True)
 SLOW = 0.004  # seconds for each reply: long enough to be killed in the middle
@@ -55,7 +56,7 @@ def check(mailing, mail_server, *, kills=0):
     assert sum(counts.values()) == LETTERS
     assert counts.get("failed", 0) == 0
     unknown = counts.get("unknown", 0)
-    assert unknown <= kills * 2 * 8
+    assert unknown <= kills * CONNECTIONS * WINDOW
     assert counts["sent"] + unknown == LETTERS
     assert len(accepted) >= counts["sent"], "sent, and the server has it not"
     invariants.assert_hold(letter.message_id for letter in mail_server.accepted)

@@ -108,6 +108,17 @@ def test_a_delay_that_a_provider_names_holds_its_letters_until_then(app, owner, 
     assert all(clock.now() + timedelta(seconds=200) < due for due in dues)
 
 
+def test_a_server_that_closes_at_an_envelope_slows_its_provider_down(app, owner, mail_server):
+    """The letter itself is charged no try, and goes over the next connection."""
+    mail_server.on_rcpt("first@gmail.com", "421 4.7.0 too fast, try again in 300 seconds", times=1)
+    first = due_mailing(owner, ["first@gmail.com"])
+    run_senders()
+    assert states_of(first) == {"first@gmail.com": "sent"}
+    second = due_mailing(owner, [*addresses("gmail.com", 5), *addresses("example.org", 5)])
+    run_senders()
+    assert sorted(states_of(second).values()) == ["sent"] * 5 + ["waiting"] * 5
+
+
 def test_an_hours_limit_ends_the_slice_and_the_next_one_too(app, owner, mail_server):
     limit(app, mail_per_hour=30)
     due_mailing(owner, addresses("example.org", 50))

@@ -50,7 +50,7 @@ def claim_of(mailing, holder: str) -> Claim:
     attempt_id = attempt_of(mailing).id
     db.session.rollback()
     with write() as connection:
-        claimed = batches.claim(connection, attempt_id, holder=holder, now=clock.now())
+        (claimed,) = batches.claim(connection, attempt_id, holders=[holder], now=clock.now())
     assert claimed is not None
     return claimed
 
@@ -59,13 +59,11 @@ def entry_of(claimed: Claim, position: int, state: State = State.FAILED, **more:
     """A final result. Failed rather than sent, so that the server's ledger need not know the letter."""
     waiting = claimed.waiting[position]
     values = {"code": 550, "enhanced": "5.2.2", "reply": "550 5.2.2 mailbox full"} | more
-    return Entry(
-        claimed.attempt_id, claimed.number, waiting.recipient.delivery_id, waiting.round, state, clock.now(), **values
-    )
+    return Entry(claimed.attempt_id, claimed.number, waiting.delivery_id, waiting.round, state, clock.now(), **values)
 
 
 def begin(journal: Journal, claimed: Claim, position: int) -> None:
-    journal.begin(claimed.attempt_id, claimed.number, claimed.waiting[position].recipient.delivery_id)
+    journal.begin(claimed.attempt_id, claimed.number, claimed.waiting[position].delivery_id)
 
 
 def recover(folder, *, later: timedelta = timedelta()) -> int:
@@ -99,7 +97,7 @@ def dead_sender(folder, mailing) -> tuple[Journal, Claim]:
     journal.end(entry_of(claimed, 0))
     begin(journal, claimed, 1)
     begin(journal, claimed, 2)
-    journal.withdraw(claimed.attempt_id, claimed.number, claimed.waiting[2].recipient.delivery_id)
+    journal.withdraw(claimed.attempt_id, claimed.number, claimed.waiting[2].delivery_id)
     journal.close(keep=True)  # as death does it: the lock is free and the file is there
     return journal, claimed
 
@@ -309,10 +307,10 @@ def test_many_senders_at_once_share_the_batches_and_none_is_taken_twice(app, mai
         with app.app_context():
             while True:
                 with write() as connection:
-                    claimed = batches.claim(connection, attempt_id, holder=f"sender-{number}", now=clock.now())
-                if claimed is None:
+                    claimed = batches.claim(connection, attempt_id, holders=[f"sender-{number}"], now=clock.now())
+                if not claimed:
                     return taken
-                taken.append(claimed.number)
+                taken += [claim.number for claim in claimed]
 
     with ThreadPoolExecutor(4) as pool:
         taken = [number for numbers in pool.map(claim, range(4)) for number in numbers]

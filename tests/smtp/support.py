@@ -10,6 +10,7 @@ from mailservice.smtp import (
     Letter,
     Loop,
     Outcome,
+    Reply,
     Server,
     Trouble,
 )
@@ -48,18 +49,23 @@ class Outbox:
         self.withdrawn: set[str] = set()
         self._stubborn = stubborn
 
-    def next(self) -> Letter | None:
-        if not self.waiting or (self.troubles and not self._stubborn):
-            return None
-        self.given.append(self.waiting.popleft())
-        return self.given[-1]
+    def take(self, most: int) -> list[Letter]:
+        if self.troubles and not self._stubborn:
+            return []
+        letters = [self.waiting.popleft() for _ in range(min(most, len(self.waiting)))]
+        self.given += letters
+        return letters
 
-    def begin(self, letter: Letter) -> bool:
-        assert letter.recipient not in self.outcomes, "begun after its end"
-        if letter.recipient in self.withdrawn:
-            return False
-        self.begun.append(letter.recipient)
-        return True
+    def begin(self, letters: list[Letter]) -> list[Letter]:
+        begun = [letter for letter in letters if letter.recipient not in self.withdrawn]
+        for letter in begun:
+            assert letter.recipient not in self.outcomes, "begun after its end"
+            self.begun.append(letter.recipient)
+        return begun
+
+    def accept(self, letters: list[Letter], replies: list[str]) -> None:
+        for letter, reply in zip(letters, replies, strict=True):
+            self.end(letter, Accepted(Reply.parse((250, reply.encode()))))
 
     def end(self, letter: Letter, outcome: Outcome) -> None:
         assert letter.recipient not in self.outcomes, "ended twice"

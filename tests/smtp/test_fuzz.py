@@ -21,6 +21,7 @@ from mailservice.smtp import (
     Deadlines,
     Letter,
     Outcome,
+    Reply,
     Server,
 )
 from mailservice.smtp.protocol import Phase, Protocol
@@ -170,8 +171,12 @@ class Session:
         self.outcomes: dict[str, Outcome] = {}
         self.now = 0.0
 
-    def begin(self, letter: Letter) -> bool:
-        return self.chance.random() < 0.97
+    def begin(self, letters: list[Letter]) -> list[Letter]:
+        return [letter for letter in letters if self.chance.random() < 0.97]
+
+    def accept(self, letters: list[Letter], replies: list[str]) -> None:
+        for letter, reply in zip(letters, replies, strict=True):
+            self.end(letter, Accepted(Reply.parse((250, reply.encode()))))
 
     def end(self, letter: Letter, outcome: Outcome) -> None:
         assert letter.recipient not in self.outcomes
@@ -180,10 +185,10 @@ class Session:
     def run(self) -> None:
         protocol, quiet = self.protocol, 0
         while protocol.phase is not Phase.DEAD:
-            while protocol.room and self.waiting:
-                letter = self.waiting.popleft()
-                self.given.append(letter.recipient)
-                protocol.take(letter, self, self.now)
+            while (room := protocol.room) and self.waiting:
+                letters = [self.waiting.popleft() for _ in range(min(room, len(self.waiting)))]
+                self.given += [letter.recipient for letter in letters]
+                protocol.take(letters, self, self.now)
             if not self.waiting and not protocol.in_flight and protocol.phase is Phase.READY:
                 protocol.quit(self.now)
             if self.chance.random() < 0.002:
