@@ -10,16 +10,20 @@ from sqlalchemy import Select, select
 
 from mailservice.database import db
 from mailservice.models import Attempt, Client, State, Suppression, SuppressionReason
-from mailservice.services import pages, reports
+from mailservice.sending import conditions
+from mailservice.sending.conditions import Conditions
+from mailservice.services import pages, reports, tags
 from mailservice.services.reports import DeliveryLine, Which
 
 SLICE = 1_000  # rows
+EVERYBODY = Conditions()
 
 
 class ClientRow(NamedTuple):
     email: str
     full_name: str
     comment: str
+    tags: str  # with commas between
     created_at: datetime
 
 
@@ -37,14 +41,17 @@ class Slice(NamedTuple):
     after: str | None
 
 
-def clients(owner_id: int, *, words: str = "", after: str | None = None) -> Slice:
-    """ClientRows whose address, name or comment holds `words`, by address."""
-    query: Any = select(Client.email_normalised, Client.email, Client.full_name, Client.comment, Client.created_at)
-    query = query.where(Client.owner_id == owner_id)
-    if words:
-        query = query.where(pages.matches(words, Client.email, Client.full_name, Client.comment))
+def clients(owner_id: int, *, wanted: Conditions = EVERYBODY, at: datetime, after: str | None = None) -> Slice:
+    """ClientRows of those who are `wanted` as it was at that moment, by address."""
+    columns = (Client.email, Client.full_name, Client.comment, Client.created_at)
+    query: Any = select(Client.email_normalised, Client.id, *columns).where(conditions.where(wanted, owner_id, now=at))
     found, last = _slice(query, Client.email_normalised, after)
-    return Slice([ClientRow(*row) for _, *row in found], last)
+    carried = tags.of_clients([row.id for row in found])
+    return Slice([_client_row(row, carried.get(row.id, [])) for row in found], last)
+
+
+def _client_row(row: Any, names: Sequence[str]) -> ClientRow:
+    return ClientRow(row.email, row.full_name, row.comment, ", ".join(names), row.created_at)
 
 
 def suppressions(

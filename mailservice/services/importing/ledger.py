@@ -61,8 +61,10 @@ JUDGED = """
         OR coalesce(import_rows.old_comment, '') <> coalesce(found.comment, ''))
 """
 MADE = text(f"""
-    INSERT INTO clients (owner_id, email, email_normalised, full_name, comment, created_at, updated_at, import_id)
-    SELECT :owner, r.email, r.email_normalised, r.full_name, r.comment, :now, :now, :import
+    INSERT INTO clients (
+        owner_id, email, email_normalised, full_name, comment, created_at, updated_at, import_id, source, source_detail)
+    SELECT :owner, r.email, r.email_normalised, r.full_name, r.comment, :now, :now, :import, 'import',
+        (SELECT i.name FROM imports i WHERE i.id = :import)
     FROM import_rows r WHERE {SLICE} AND r.state = 'new' ORDER BY r.number
     ON CONFLICT (owner_id, email_normalised) DO NOTHING
 """)  # nosec B608

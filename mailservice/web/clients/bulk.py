@@ -77,7 +77,7 @@ def _question(form: BulkForm) -> ResponseReturnValue:
     if not form.counted.data:
         raise Invalid(_("Nobody is chosen."))
     examples = many_clients.examples(current_user, chosen)
-    return render_template("clients/many_clients.html", form=form, examples=examples, **_sayings(form))
+    return render_template("clients/bulk.html", form=form, examples=examples, **_sayings(form))
 
 
 def _sayings(form: BulkForm) -> dict[str, Any]:

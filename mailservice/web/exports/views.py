@@ -20,16 +20,18 @@ from flask_login import current_user
 
 from mailservice import clock
 from mailservice.database import Model, transaction
+from mailservice.errors import Invalid
 from mailservice.models import SuppressionReason
 from mailservice.services import audit, exports, reports, texts
 from mailservice.services.audit import Action
 from mailservice.services.exports import ClientRow, Slice, SuppressionRow
 from mailservice.services.reports import DeliveryLine
 from mailservice.web import filters, sheets, states
-from mailservice.web.manager.words import SUPPRESSIONS
+from mailservice.web.clients.forms import ConditionsForm
 from mailservice.web.reports import words as report_words
 from mailservice.web.reports.views import asked_for
 from mailservice.web.sheets import Cell
+from mailservice.web.suppressions.words import REASONS as SUPPRESSIONS
 
 blueprint = Blueprint("exports", __name__, url_prefix="/export")
 
@@ -47,9 +49,13 @@ TYPES = {
 
 
 def clients(form: Format) -> Response:
-    words = texts.search_words(request.args.get("q"))
-    titles = [_("E-mail"), _("Name"), _("Comment"), _in_zone(_("Added"))]
-    read = partial(exports.clients, current_user.id, words=words)
+    asked = ConditionsForm(request.args)
+    asked.offer(current_user)
+    wanted = asked.read(current_user)
+    if wanted is None:
+        raise Invalid(_("One of the conditions is wrong. Go back to the list and look at its filter."))
+    titles = [_("E-mail"), _("Name"), _("Comment"), _("Tags"), _in_zone(_("Added"))]
+    read = partial(exports.clients, current_user.id, wanted=wanted, at=clock.now())
     return _file("clients", form, titles, read, _client_writer())
 
 
@@ -128,7 +134,7 @@ def _moments() -> Callable[[datetime | None], str]:
 
 def _client_writer() -> Callable[[ClientRow], Sequence[Cell]]:
     moment = _moments()
-    return lambda row: (row.email, row.full_name, row.comment, moment(row.created_at))
+    return lambda row: (row.email, row.full_name, row.comment, row.tags, moment(row.created_at))
 
 
 def _suppression_writer() -> Callable[[SuppressionRow], Sequence[Cell]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from flask import current_app, flash, redirect, render_template, request, url_for
+from flask import flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from flask_login import current_user
@@ -14,11 +14,9 @@ from mailservice.database import transaction
 from mailservice.errors import Refused
 from mailservice.models import Mailing
 from mailservice.queues import Job, enqueue
-from mailservice.services import forecast, launching, mailings, outlook, schedule
+from mailservice.services import filters, forecast, launching, mailings, outlook, schedule
 from mailservice.web.mailings import servers
 from mailservice.web.mailings.blueprint import blueprint
-
-TEST_SEND = "messages.test_send"
 
 
 @blueprint.route("/<int:mailing_id>/start", methods=["GET", "POST"])
@@ -76,6 +74,6 @@ def _confirmation(mailing: Mailing, *, refusal: str, at_once: bool = False) -> R
         duration=outlook.duration(
             current_user, recipients.number, per_second=servers.per_second(), per_hour=servers.per_hour()
         ),
+        filters=filters.of_mailing(mailing),
         forecast=forecast.ahead(schedule.of(mailing), clock.now()),
-        test_send=TEST_SEND if TEST_SEND in current_app.view_functions else None,
     )

@@ -6,7 +6,7 @@ from sqlalchemy import func, select
 
 from mailservice.database import db
 from mailservice.models import Client
-from mailservice.services import tags
+from mailservice.services import many_clients, tags
 from mailservice.web.clients import bulk
 from tests import factories
 from tests.factories import post
@@ -87,7 +87,7 @@ def test_a_number_that_has_changed_is_asked_about_again(browser, owner, three):
 
 
 def test_an_act_that_takes_long_goes_on_at_a_button(browser, owner, three, monkeypatch):
-    monkeypatch.setattr(bulk.bulk, "SLICE", 2)
+    monkeypatch.setattr(many_clients, "SLICE", 2)
     monkeypatch.setattr(bulk, "SECONDS", 0.0)
     page = post(browser, "/clients/bulk/do", hidden(ask(browser, "delete", scope="all", wanted="{}")))
     assert "0 of 3 clients are done" in page.text

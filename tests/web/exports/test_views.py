@@ -47,15 +47,18 @@ def test_clients_come_in_slices_whole_and_each_owner_gets_his_own(signed_in, own
         factories.client(owner, email=f"c{n}@example.org", full_name=f"=Name {n}", comment="Привет")
     factories.client(factories.user(), email="theirs@example.org")
     head, *rows = export(signed_in, f"clients.{form}")
-    assert head == ["E-mail", "Name", "Comment", "Added (UTC)"]
+    assert head == ["E-mail", "Name", "Comment", "Tags", "Added (UTC)"]
     assert [row[:3] for row in rows] == [[f"c{n}@example.org", f"'=Name {n}", "Привет"] for n in range(5)]
-    assert len(rows[0][3]) == len("2026-11-22 08:00:00")
+    assert len(rows[0][4]) == len("2026-11-22 08:00:00")
 
 
 def test_clients_are_narrowed_as_their_list_is(signed_in, owner):
-    for n in range(3):
-        factories.client(owner, email=f"c{n}@example.org")
+    clients = [factories.client(owner, email=f"c{n}@example.org") for n in range(3)]
     assert [row[0] for row in export(signed_in, "clients.csv?q=C1")[1:]] == ["c1@example.org"]
+    factories.tag(owner, "VIP", *clients[1:])
+    found = export(signed_in, "clients.csv?any=vip&domain=example.org")[1:]
+    assert [(row[0], row[3]) for row in found] == [("c1@example.org", "VIP"), ("c2@example.org", "VIP")]
+    assert factories.post(signed_in, "/export/clients.csv?any=nothing-like-it").status_code == 400
 
 
 @pytest.mark.parametrize("form", ["csv", "xlsx"])

@@ -44,7 +44,7 @@ def test_the_page_before_it_goes_says_what_goes_to_whom(signed_in, owner, draft)
         *("every day", "not known yet", "/preview"),
     ):
         assert words in page
-    assert "Send a test" not in page
+    assert "Send a test" in page
 
 
 def test_starting_and_undoing_by_the_buttons(signed_in, draft):
