@@ -21,7 +21,7 @@ def start(mailing: Mailing, now: datetime) -> Mailing:
     """A draft is armed for its first firing. `mailing` is locked."""
     if refusal := why_not_start(mailing, now):
         raise Refused(refusal)
-    mailing.is_draft = False
+    mailing.is_draft, mailing.paused_at = False, None
     schedule.arm(mailing, now)
     _hold(mailing, now, was_draft=True)
     return mailing
