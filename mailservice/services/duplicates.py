@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from flask_babel import gettext as _
-from sqlalchemy import ColumnElement, Select, Subquery, Table, case, func, literal, select, update
+from sqlalchemy import ColumnElement, Subquery, Table, case, func, literal, select, update
 from sqlalchemy import delete as delete_rows
 from sqlalchemy.dialects import postgresql, sqlite
 
@@ -49,12 +49,16 @@ class Group:
 def groups(owner: User, likeness: Likeness, *, number: int, size: int) -> pages.Page[Group]:
     """Groups of two and more, the largest first."""
     keyed = _keyed(owner, likeness)
-    query: Select[Any] = select(keyed.c.key, func.count().label("total")).group_by(keyed.c.key)
+    # The number of groups comes with them: to look for them once is costly enough.
+    found = func.count().over().label("groups")
+    query = select(keyed.c.key, func.count().label("total"), found).group_by(keyed.c.key)
     query = query.having(func.count() > 1).order_by(func.count().desc(), keyed.c.key)
-    page = pages.fetch(query, number=number, size=size, rows=True)
-    members = _members(owner, likeness, [row.key for row in page.items])
-    found = [Group(members[row.key], row.total) for row in page.items]
-    return pages.Page(found, page.number, page.size, page.total)
+    rows = db.session.execute(query.limit(size).offset((number - 1) * size)).all()
+    if not rows and number > 1:  # beyond the end, as after the last merge of the last page
+        return groups(owner, likeness, number=1, size=size)
+    members = _members(owner, likeness, [row.key for row in rows])
+    alike = [Group(members[row.key], row.total) for row in rows]
+    return pages.Page(alike, number, size, rows[0].groups if rows else 0)
 
 
 def merge(owner: User, *, keep_id: int, ids: Collection[int]) -> Client:

@@ -149,7 +149,7 @@ class MergeTagForm(Form):
 class BulkForm(Form):
     """An act on many clients: what to do, to whom, and how far it is done."""
 
-    act = SelectField(choices=[(act.value, act.value) for act in Act])
+    act = SelectField(choices=[act.value for act in Act])
     scope = SelectField(choices=["ticked", "all"])
     client = SelectMultipleField(coerce=int, validate_choice=False)
     named = StringField(_l("Tags"), [Length(max=LONGEST_TAGS)])
