@@ -78,3 +78,8 @@ bench-growth: development
 # make bench-web ARGS="--clients 100000": the public pages with the cache and without it.
 bench-web: development
 	@$(BIN)/python -m benchmarks.web $(ARGS)
+
+# make bench-import ARGS="--rows 1000000": rows a second from a file to clients.
+.PHONY: bench-import
+bench-import: development
+	@$(BIN)/python -m benchmarks.imports $(ARGS)
