@@ -83,3 +83,8 @@ bench-web: development
 .PHONY: bench-pages
 bench-pages: development
 	@$(BIN)/python -m benchmarks.pages $(ARGS)
+
+# make bench-import ARGS="--rows 1000000": rows a second from a file to clients.
+.PHONY: bench-import
+bench-import: development
+	@$(BIN)/python -m benchmarks.imports $(ARGS)

@@ -106,17 +106,17 @@ class Import(Model):
 
 class ImportRow(Model):
     """One record of the file, by its number there (from 1), and what it does. `email_normalised` is empty in one
-    that is invalid; `old_…` is what a changed client had before."""
+    that is invalid; `old_…` is what a changed client had before. A trigger deletes the rows together with their import:
+    a foreign key would ask of each of a million rows whether the import is there."""
 
     __tablename__ = "import_rows"
-    __table_args__ = (Index("ix_import_rows_import_id_email_normalised", "import_id", "email_normalised"),)
 
-    import_id: Mapped[int] = mapped_column(BigId, ForeignKey("imports.id", ondelete="CASCADE"), primary_key=True)
+    import_id: Mapped[int] = mapped_column(BigId, primary_key=True)
     number: Mapped[int] = mapped_column(primary_key=True)
     state: Mapped[RowState] = mapped_column(enum_type(RowState))
     reason: Mapped[str | None] = mapped_column(String(20))
     email: Mapped[str] = mapped_column(Text)
-    email_normalised: Mapped[str | None] = mapped_column(String(320))
+    email_normalised: Mapped[str | None] = mapped_column(String(320), index=True)
     full_name: Mapped[str] = mapped_column(Text)
     comment: Mapped[str] = mapped_column(Text)
     old_full_name: Mapped[str | None] = mapped_column(String(200))

@@ -1,4 +1,7 @@
-"""imports of clients: files, their rows, and which import made a client"""
+"""imports of clients: files, their rows, and which import made a client
+
+The trigger goes with its table; a later migration that copies `imports` on SQLite has to make it again.
+"""
 
 import sqlalchemy as sa
 from alembic import op
@@ -55,12 +58,19 @@ def upgrade() -> None:
         sa.Column("comment", sa.Text(), nullable=False),
         sa.Column("old_full_name", sa.String(length=200), nullable=True),
         sa.Column("old_comment", sa.Text(), nullable=True),
-        sa.ForeignKeyConstraint(
-            ["import_id"], ["imports.id"], name=op.f("fk_import_rows_import_id_imports"), ondelete="CASCADE"
-        ),
         sa.PrimaryKeyConstraint("import_id", "number", name=op.f("pk_import_rows")),
     )
-    op.create_index("ix_import_rows_import_id_email_normalised", "import_rows", ["import_id", "email_normalised"])
+    op.create_index("ix_import_rows_email_normalised", "import_rows", ["email_normalised"])
+    delete = "DELETE FROM import_rows WHERE import_id = OLD.id"
+    if op.get_bind().dialect.name == "postgresql":
+        op.execute(f"""
+            CREATE FUNCTION imports_take_rows_along() RETURNS trigger LANGUAGE plpgsql AS $$
+            BEGIN {delete}; RETURN NULL; END $$
+        """)
+        body = "EXECUTE FUNCTION imports_take_rows_along()"
+    else:
+        body = f"BEGIN {delete}; END"
+    op.execute(f"CREATE TRIGGER imports_take_rows_along AFTER DELETE ON imports FOR EACH ROW {body}")
     op.add_column("clients", sa.Column("import_id", BIG_ID, nullable=True))
 
 
@@ -68,6 +78,8 @@ def downgrade() -> None:
     op.drop_column("clients", "import_id")
     op.drop_table("import_rows")
     op.drop_table("imports")
+    if op.get_bind().dialect.name == "postgresql":
+        op.execute("DROP FUNCTION imports_take_rows_along()")
 
 
 def _enum(name: str, words: tuple[str, ...]) -> sa.Enum:

@@ -12,7 +12,7 @@ from mailservice import clock
 from mailservice.database import db, transaction
 from mailservice.errors import Invalid, NotFound, Refused
 from mailservice.jobs import importing
-from mailservice.models import Client, Event, Import, ImportStatus, RowState, Suppression, SuppressionReason
+from mailservice.models import Client, Event, Import, ImportRow, ImportStatus, RowState, Suppression, SuppressionReason
 from mailservice.services.importing import files, imports, steps
 from mailservice.services.importing.imports import Existing
 from tests import factories
@@ -234,6 +234,13 @@ def test_acts_out_of_turn_are_refused(owner):
     make.undo(found)
     with pytest.raises(Refused), transaction():
         imports.undo(db.session.get(Import, found.id))
+
+
+def test_the_rows_go_with_their_import(owner):
+    found, other = make.check(make.take_in(owner, FILE)), make.check(make.take_in(owner, FILE))
+    with transaction():
+        imports.delete(db.session.get(Import, found.id))
+    assert set(db.session.scalars(select(ImportRow.import_id))) == {other.id}
 
 
 def test_somebody_elses_import_does_not_exist(owner):
