@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection
 from datetime import datetime, timedelta
 from typing import Any
 
 from flask_babel import gettext as _
-from sqlalchemy import ColumnElement, Table, case, exists, func, or_, select
+from sqlalchemy import ColumnElement, case, exists, func, select
 from sqlalchemy import delete as delete_rows
 
 from mailservice import clock
 from mailservice.database import db
 from mailservice.errors import Invalid, NotFound, Refused
-from mailservice.models import Attempt, Mailing, MailingStatus, Message, Reason, User, mailing_clients, mailing_filters
-from mailservice.services import audiences, filters, forecast, ids, launching, messages, pages, schedule, texts
+from mailservice.models import Attempt, Mailing, MailingStatus, Reason, User
+from mailservice.services import audiences, filters, forecast, ids, launching, messages, schedule, texts
 from mailservice.services.audiences import Audience
-from mailservice.services.counting import Counts, counts_of
 from mailservice.services.schedule import Schedule
 
 LONGEST_TITLE = 200
@@ -37,16 +35,9 @@ class Phase(enum.StrEnum):
     FINISHED = "finished"
 
 
-class Order(enum.StrEnum):
-    """Of a list."""
-
-    NEXT = "next"  # what is being sent, then by the next firing
-    TITLE = "title"
-    NEWEST = "newest"
-
-
 _open_attempt = exists().where(Attempt.mailing_id == Mailing.id, Attempt.status.in_(Attempt.OPEN))
-_phase: ColumnElement[str] = case(
+# The phase of each mailing, as a column.
+phase_word: ColumnElement[str] = case(
     (Mailing.disabled_at.is_not(None), Phase.DISABLED.value),
     (Mailing.is_draft, Phase.DRAFT.value),
     (Mailing.status == MailingStatus.FINISHED, Phase.FINISHED.value),
@@ -55,19 +46,6 @@ _phase: ColumnElement[str] = case(
     (Mailing.status == MailingStatus.RUNNING, Phase.RUNNING.value),
     else_=Phase.CREATED.value,
 )
-
-
-@dataclass(frozen=True)
-class Line:
-    """A mailing as a list shows it."""
-
-    mailing: Mailing
-    subject: str
-    phase: Phase
-    clients: int  # by list
-    filters: int  # saved filters that add to them
-    last_attempt: Attempt | None
-    counts: Counts | None
 
 
 def own(owner: User, mailing_id: int, *, lock: bool = False) -> Mailing:
@@ -81,7 +59,7 @@ def own(owner: User, mailing_id: int, *, lock: bool = False) -> Mailing:
 
 
 def phase_of(mailing: Mailing) -> Phase:
-    return Phase(db.session.scalars(select(_phase).where(Mailing.id == mailing.id)).one())
+    return Phase(db.session.scalars(select(phase_word).where(Mailing.id == mailing.id)).one())
 
 
 def open_attempt(mailing: Mailing) -> Attempt | None:
@@ -97,40 +75,13 @@ def disabled_by(mailing: Mailing) -> str:
     return manager.full_name or manager.email
 
 
-def search(
-    owner: User,
-    *,
-    words: str = "",
-    phase: Phase | None = None,
-    order: Order = Order.NEXT,
-    number: int = 1,
-    size: int = 50,
-) -> pages.Page[Line]:
-    """Lines, unless told otherwise what needs attention soonest first: by next firing, then the newest."""
-    query: Any = select(Mailing, Message.subject, _phase).join(Message, Message.id == Mailing.message_id)
-    query = query.where(Mailing.owner_id == owner.id)
-    if words:
-        query = query.where(pages.matches(words, Mailing.title, Message.subject))
-    if phase:
-        query = query.where(in_phase(phase))
-    page = pages.fetch(query.order_by(*_ordered(order)), number=number, size=size, rows=True)
-    return pages.Page(_lines(page.items), page.number, page.size, page.total)
-
-
-def _ordered(order: Order) -> tuple[Any, ...]:
-    if order is Order.TITLE:
-        return func.lower(Mailing.title), Mailing.id.desc()
-    if order is Order.NEWEST:
-        return (Mailing.id.desc(),)
-    sending_first = case((_phase == Phase.SENDING.value, 0), else_=1)
-    held = or_(Mailing.paused_at.is_not(None), Mailing.disabled_at.is_not(None))
-    fires_at = case((held, None), else_=Mailing.next_at)  # a mailing that is held fires at no time
-    return sending_first, fires_at.is_(None), fires_at, Mailing.id.desc()
+def in_phase(phase: Phase) -> ColumnElement[bool]:
+    return phase_word == phase.value
 
 
 def phases(owner: User | None = None) -> dict[Phase, int]:
     """How many mailings the owner (or everybody) has in each phase."""
-    query = select(_phase, func.count()).group_by(_phase)
+    query = select(phase_word, func.count()).group_by(phase_word)
     query = query.where(Mailing.owner_id == owner.id) if owner else query
     return {Phase(word): number for word, number in db.session.execute(query)}
 
@@ -268,45 +219,3 @@ def _checked(owner: User, title: str, message_id: int) -> dict[str, object]:
     except NotFound:
         raise Invalid(_("This message is no longer there. Choose another one."), field="message_id") from None
     return {"title": title, "message_id": message.id}
-
-
-def lines(found: Sequence[Mailing]) -> list[Line]:
-    """These mailings, anybody's, as a list shows them."""
-    phases = db.session.execute(select(Mailing.id, _phase).where(Mailing.id.in_([mailing.id for mailing in found])))
-    words = {row[0]: row[1] for row in phases}
-    return _lines([(mailing, mailing.message.subject, words[mailing.id]) for mailing in found])
-
-
-def in_phase(phase: Phase) -> ColumnElement[bool]:
-    return _phase == phase.value
-
-
-def _lines(rows) -> list[Line]:
-    ids = [mailing.id for mailing, _subject, _word in rows]
-    clients, filtered = _numbers(mailing_clients, ids), _numbers(mailing_filters, ids)
-    attempts = _last_attempts(ids)
-    counts = counts_of(attempts.values())
-    return [
-        Line(
-            mailing,
-            subject,
-            Phase(word),
-            clients.get(mailing.id, 0),
-            filtered.get(mailing.id, 0),
-            attempt := attempts.get(mailing.id),
-            counts[attempt.id] if attempt else None,
-        )
-        for mailing, subject, word in rows
-    ]
-
-
-def _numbers(pairs: Table, mailing_ids: list[int]) -> dict[int, int]:
-    column = pairs.c.mailing_id
-    query = select(column, func.count()).where(column.in_(mailing_ids)).group_by(column)
-    return {row[0]: row[1] for row in db.session.execute(query)}
-
-
-def _last_attempts(mailing_ids: list[int]) -> dict[int, Attempt]:
-    """By mailing id: the attempt that was planned last, whatever its number."""
-    latest = select(func.max(Attempt.id)).where(Attempt.mailing_id.in_(mailing_ids)).group_by(Attempt.mailing_id)
-    return {a.mailing_id: a for a in db.session.scalars(select(Attempt).where(Attempt.id.in_(latest)))}

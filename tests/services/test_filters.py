@@ -5,7 +5,7 @@ from mailservice.database import db, transaction
 from mailservice.errors import Invalid, NotFound, Refused
 from mailservice.models import Mailing, SavedFilter, User, mailing_filters
 from mailservice.sending.conditions import Conditions
-from mailservice.services import accounts, audiences, filters, leaving, mailings
+from mailservice.services import accounts, audiences, filters, leaving, mailing_lists, mailings
 from tests import factories
 from tests.services.test_mailings import create as create_mailing
 from tests.services.test_mailings import update as update_mailing
@@ -97,7 +97,7 @@ def test_list_and_filters_add_up_and_nobody_is_counted_twice(owner):
     assert audiences.count(mailing) == 2
     assert audiences.count_listed(mailing) == 2
     assert [c.email for c in audiences.members(mailing).items] == ["anna@example.org", "boris@example.org"]
-    line = mailings.search(owner).items[0]
+    line = mailing_lists.search(owner).items[0]
     assert (line.clients, line.filters) == (2, 1)
 
 

@@ -7,7 +7,7 @@ from mailservice import clock
 from mailservice.database import transaction
 from mailservice.errors import Invalid, NotFound, Refused
 from mailservice.models import Attempt, AttemptStatus, Mailing, MailingStatus, Periodicity, User
-from mailservice.services import audiences, mailings
+from mailservice.services import audiences, mailing_lists, mailings
 from mailservice.services.mailings import Phase
 from mailservice.services.schedule import Schedule
 from tests import factories
@@ -85,7 +85,7 @@ def test_a_schedule_that_cannot_be_is_refused_beside_its_field(owner, anna, fiel
     with pytest.raises(Invalid) as error:
         create(owner, plan=wrong)
     assert error.value.field == field
-    assert mailings.search(owner).total == 0
+    assert mailing_lists.search(owner).total == 0
 
 
 def test_somebody_elses_message_cannot_be_sent(owner, anna):
@@ -98,7 +98,7 @@ def test_a_mailing_to_nobody_is_not_made(owner):
     with pytest.raises(Invalid) as error:
         create(owner)
     assert error.value.field == "audience"
-    assert mailings.search(owner).total == 0
+    assert mailing_lists.search(owner).total == 0
 
 
 def test_somebody_elses_mailing_is_not_there(owner):
@@ -106,7 +106,7 @@ def test_somebody_elses_mailing_is_not_there(owner):
     for mailing_id in (mailing.id, 2**63, 2**90):
         with pytest.raises(NotFound):
             mailings.own(owner, mailing_id)
-    assert mailings.search(owner).items == []
+    assert mailing_lists.search(owner).items == []
 
 
 def test_a_new_schedule_arms_the_mailing_anew(owner, anna):
@@ -158,7 +158,7 @@ def test_a_mailing_is_deleted_with_its_closed_attempts(owner):
     attempt(mailing, status=AttemptStatus.DONE)
     with transaction():
         mailings.delete(mailings.own(owner, mailing.id, lock=True))
-    assert mailings.search(owner).total == 0
+    assert mailing_lists.search(owner).total == 0
 
 
 def test_pausing_and_resuming(owner):
@@ -212,7 +212,7 @@ def test_one_word_says_how_a_mailing_stands(owner):
     attempt(rows[Phase.SENDING])
     for phase, mailing in rows.items():
         assert mailings.phase_of(mailing) is phase
-        assert [line.mailing.id for line in mailings.search(owner, phase=phase).items] == [mailing.id]
+        assert [line.mailing.id for line in mailing_lists.search(owner, phase=phase).items] == [mailing.id]
     assert mailings.phases(owner) == dict.fromkeys(Phase, 1)
 
 
@@ -223,10 +223,10 @@ def test_the_list_finds_by_title_and_subject_and_shows_the_last_attempt(owner):
     attempt(mailing, status=AttemptStatus.DONE, sent=3)
     attempt(mailing, occurrence=1, status=AttemptStatus.DONE, sent=5, failed=1)
     for words in ("offer", "SPRING"):
-        (line,) = mailings.search(owner, words=words).items
+        (line,) = mailing_lists.search(owner, words=words).items
         assert line.mailing.id == mailing.id
         assert (line.counts.sent, line.counts.failed, line.clients) == (5, 1, 1)
-    assert mailings.search(owner, words="%").total == 0
+    assert mailing_lists.search(owner, words="%").total == 0
 
 
 def test_one_mailing_comes_of_two_equal_ones_made_at_once(app, owner, anna):

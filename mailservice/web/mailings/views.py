@@ -14,10 +14,11 @@ from mailservice import clock
 from mailservice.database import transaction
 from mailservice.models import Mailing
 from mailservice.queues import Job, enqueue
-from mailservice.services import audiences, mailings, messages, reports, schedule, texts, watching, zones
+from mailservice.services import audiences, mailing_lists, mailings, messages, reports, schedule, texts, watching, zones
 from mailservice.services import filters as saved_filters
 from mailservice.services.audiences import Audience
-from mailservice.services.mailings import Order, Phase
+from mailservice.services.mailing_lists import Order
+from mailservice.services.mailings import Phase
 from mailservice.web import filters, forms, paging
 from mailservice.web.mailings import fragments, made, servers
 from mailservice.web.mailings.acts import LIST
@@ -38,7 +39,7 @@ def index() -> ResponseReturnValue:
     order = Order.NEXT
     with suppress(ValueError):
         order = Order(request.args.get("sort", ""))
-    page = mailings.search(current_user, words=words, phase=phase, order=order, **paging.asked())
+    page = mailing_lists.search(current_user, words=words, phase=phase, order=order, **paging.asked())
     phases = mailings.phases(current_user)
     kept = {name: request.args[name] for name in LIST if name in request.args}
     return render_template(

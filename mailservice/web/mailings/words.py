@@ -15,7 +15,7 @@ from flask_babel import lazy_gettext as _l
 from mailservice import clock
 from mailservice.models import Mailing, Periodicity
 from mailservice.services.forecast import Effect, Firing
-from mailservice.services.mailings import Order
+from mailservice.services.mailing_lists import Order
 from mailservice.services.schedule import Schedule
 from mailservice.services.watching import Stage, Watch
 

@@ -17,7 +17,7 @@ from mailservice import account_mail
 from mailservice.database import transaction
 from mailservice.models import Attempt, Delivery, Mailing, Message
 from mailservice.queues import Job, enqueue
-from mailservice.services import mailings, masking, messages, oversight, overview, reports
+from mailservice.services import mailing_lists, mailings, masking, messages, oversight, overview, reports
 from mailservice.services.account_letters import AccountLetter
 from mailservice.services.counting import STATES
 from mailservice.services.mailings import Phase
@@ -75,10 +75,10 @@ class Mailings(Desk):
     )
     details_template = "manager/mailing.html"
 
-    def lines(self, rows: Sequence[Mailing]) -> list[mailings.Line]:
-        return mailings.lines(rows)
+    def lines(self, rows: Sequence[Mailing]) -> list[mailing_lists.Line]:
+        return mailing_lists.lines(rows)
 
-    def beside(self, line: mailings.Line) -> dict[str, Any]:
+    def beside(self, line: mailing_lists.Line) -> dict[str, Any]:
         return {
             "attempts": overview.attempts_of(line.mailing),
             "disabled_by": mailings.disabled_by(line.mailing),
