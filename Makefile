@@ -83,3 +83,8 @@ bench-web: development
 .PHONY: bench-pages
 bench-pages: development
 	@$(BIN)/python -m benchmarks.pages $(ARGS)
+
+# axe-core for the tests of the pages, by npm; without it they are skipped.
+.PHONY: axe
+axe: development
+	@$(BIN)/python -m tests.browser.axe
