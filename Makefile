@@ -88,3 +88,8 @@ bench-pages: development
 .PHONY: bench-import
 bench-import: development
 	@$(BIN)/python -m benchmarks.imports $(ARGS)
+
+# axe-core for the tests of the pages, by npm; without it they are skipped.
+.PHONY: axe
+axe: development
+	@$(BIN)/python -m tests.browser.axe

@@ -176,13 +176,14 @@ AS_IT_IS = {
     "HTML",
     "Рус",  # names of the languages in themselves
     "Eng",
-    "wide",  # a class in a block
+    *("wide", "form-select form-select-sm", "form-control form-control-sm"),  # classes
     "SelectMultipleRadio",  # names of form fields
     "RadioField",
     "Select",
     *("Blog", "BlogPosting", "Organization", "Person", "WebSite", "Any"),  # types of schema.org
     *("250 2.0.0 Ok: queued as 4XkQ", "451 4.7.1 Greylisted, come back later", "550 5.1.1 User unknown"),  # replies
     *("w", "image/jpeg,image/png,image/webp", "posts/", "/blog/"),  # of pictures' widths; kinds of files; addresses
+    *(".csv,.tsv,.txt,.xlsx,text/csv,text/plain", "Ctrl+S"),  # kinds of files; a key
 }
 # Attributes that people read or hear.
 SPOKEN = {"title", "aria-label", "alt", "placeholder", "label", "data-label", "data-confirm"}

@@ -114,24 +114,24 @@ def _about_links(fault: str, labels: list[str]) -> str:
     count, named = len(labels), _named(labels)
     if fault == "empty":
         return ngettext(
-            "A link leads nowhere: %(named)s.", "%(num)d links lead nowhere: %(named)s.", count, named=named
+            "%(num)d link leads nowhere: %(named)s.", "%(num)d links lead nowhere: %(named)s.", count, named=named
         )
     if fault == "plain":
         return ngettext(
-            "A link begins with http://, not https://: %(named)s. Browsers warn of such pages.",
+            "%(num)d link begins with http://, not https://: %(named)s. Browsers warn of such pages.",
             "%(num)d links begin with http://, not https://: %(named)s. Browsers warn of such pages.",
             count,
             named=named,
         )
     if fault == "relative":
         return ngettext(
-            "A link works only within a site: %(named)s. Write the whole address, beginning with https://.",
+            "%(num)d link works only within a site: %(named)s. Write the whole address, beginning with https://.",
             "%(num)d links work only within a site: %(named)s. Write the whole addresses, beginning with https://.",
             count,
             named=named,
         )
     return ngettext(
-        "A link's address is broken: %(named)s.",
+        "The address of %(num)d link is broken: %(named)s.",
         "The addresses of %(num)d links are broken: %(named)s.",
         count,
         named=named,
@@ -147,7 +147,7 @@ def _on_pictures(pictures: Sequence[Picture], public_url: str, *, may_be_silent:
     if broken:
         yield Advice(
             ngettext(
-                "A picture will not be found: %(named)s. Its address must be whole and begin with https://.",
+                "%(num)d picture will not be found: %(named)s. Its address must be whole and begin with https://.",
                 "%(num)d pictures will not be found: %(named)s. Their addresses must be whole and begin with https://.",
                 len(broken),
                 named=_named(broken),
@@ -156,7 +156,7 @@ def _on_pictures(pictures: Sequence[Picture], public_url: str, *, may_be_silent:
     if silent:
         yield Advice(
             ngettext(
-                "A picture has no text that says what it shows: %(named)s. "
+                "%(num)d picture has no text that says what it shows: %(named)s. "
                 "Many mail programs show no pictures at first.",
                 "%(num)d pictures have no text that says what they show: %(named)s. "
                 "Many mail programs show no pictures at first.",
@@ -167,7 +167,7 @@ def _on_pictures(pictures: Sequence[Picture], public_url: str, *, may_be_silent:
     if plain:
         yield Advice(
             ngettext(
-                "A picture is fetched by http://, not https://: %(named)s. Some mail programs will not show it.",
+                "%(num)d picture is fetched by http://, not https://: %(named)s. Some mail programs will not show it.",
                 "%(num)d pictures are fetched by http://, not https://: %(named)s. "
                 "Some mail programs will not show them.",
                 len(plain),

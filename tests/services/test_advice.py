@@ -44,7 +44,7 @@ def test_a_sound_message_gets_no_advice():
         ("x", "{{ first_name }}, news", "“, news”"),
         ("x", "{{ first_name }}", "the subject is empty"),
         ("x", "n" * 71, "71 characters"),
-        ("[shop]()", "News", "A link leads nowhere: “shop”"),
+        ("[shop]()", "News", "1 link leads nowhere: “shop”"),
         ("[shop](/shop)", "News", "works only within a site: “shop”"),
         ("[shop](www.shop.example)", "News", "works only within a site"),
         ("[shop](https://shop)", "News", "address is broken: “shop”"),
