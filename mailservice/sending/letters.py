@@ -11,7 +11,7 @@ from email.utils import formatdate, parseaddr
 from typing import NamedTuple
 
 from mailservice.sending import fields
-from mailservice.sending.batches import Waiting
+from mailservice.sending.claims import Waiting
 from mailservice.sending.content import Content, Problem, check, compile_content, preview
 from mailservice.sending.encoding import (
     SIMPLE_ADDRESS,
