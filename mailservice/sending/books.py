@@ -15,8 +15,8 @@ from typing import Any, NamedTuple, TypeVar
 from mailservice import clock
 from mailservice.database import write
 from mailservice.models import Reason
-from mailservice.sending import batches, ledger, permission
-from mailservice.sending.batches import Claim
+from mailservice.sending import claims, ledger, permission
+from mailservice.sending.claims import Claim
 from mailservice.sending.entries import Entry
 from mailservice.sending.permission import Permission, Verdict
 
@@ -77,7 +77,7 @@ def take(attempt_id: int, holders: list[str], lease: timedelta) -> list[Claim]:
             ledger.stop(connection, attempt_id, allowed.reason)
         if allowed.verdict is not Verdict.GO:
             return []
-        return batches.claim(connection, attempt_id, holders=holders, now=now, lease=lease)
+        return claims.claim(connection, attempt_id, holders=holders, now=now, lease=lease)
 
 
 def commit(attempt_id: int, parts: list[Part]) -> Committed:
@@ -103,6 +103,6 @@ def commit(attempt_id: int, parts: list[Part]) -> Committed:
         for part in kept:
             if part.give_back:
                 ledger.release(connection, part.claim._replace(fence=part.claim.fence + 1), until=part.put_off_until)
-        left_out = batches.left_out(connection, attempt_id, [part.claim.number for part in kept if part.must_look])
+        left_out = claims.left_out(connection, attempt_id, [part.claim.number for part in kept if part.must_look])
         allowed = permission.ask(connection, attempt_id, now)
     return Committed(at, allowed, fenced, left_out)

@@ -6,8 +6,8 @@ from datetime import datetime, timedelta
 
 from mailservice import clock
 from mailservice.models import Reason, State
-from mailservice.sending.batches import Claim, Waiting
 from mailservice.sending.books import Part
+from mailservice.sending.claims import Claim, Waiting
 from mailservice.sending.entries import Entry
 from mailservice.sending.journal import Journal
 

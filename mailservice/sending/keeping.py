@@ -15,8 +15,8 @@ from mailservice import clock
 from mailservice.models import Reason
 from mailservice.models.batch import SIZE
 from mailservice.sending import books
-from mailservice.sending.batches import Waiting
 from mailservice.sending.books import Committed, Part
+from mailservice.sending.claims import Waiting
 from mailservice.sending.hold import Hold
 from mailservice.sending.journal import Journal
 from mailservice.sending.pacing import LONGEST, Parking

@@ -6,14 +6,13 @@ Every function takes a connection in a transaction of its caller's.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from functools import cache
 from operator import attrgetter
 from typing import Any
 
 from sqlalchemy import Connection, Update, and_, bindparam, case, exists, func, insert, literal, or_, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 
 from mailservice.models import (
     Attempt,
@@ -25,11 +24,10 @@ from mailservice.models import (
     Reason,
     Result,
     State,
-    Suppression,
-    SuppressionReason,
 )
-from mailservice.sending import appending
-from mailservice.sending.batches import PATIENCE, Claim, is_final
+from mailservice.sending import appending, consequences
+from mailservice.sending.batches import is_final
+from mailservice.sending.claims import Claim
 from mailservice.sending.entries import Entry
 
 # How an attempt ends that was stopped for this reason; any other reason cancels it.
@@ -97,9 +95,9 @@ def append(
     """
     if entries or accepted:
         appending.append(connection, entries, accepted)
-        _suppress(connection, attempt_id, entries)
+        consequences.suppress(connection, attempt_id, entries)
         last = [Entry.of_row(0, accepted[-1])] if accepted else []  # stands for all of them
-        _note_progress(connection, attempt_id, [*last, *entries], now)
+        consequences.note_progress(connection, attempt_id, [*last, *entries], now)
 
 
 def release(connection: Connection, claim: Claim, *, until: datetime | None = None) -> None:
@@ -131,49 +129,6 @@ def free_batch(
         .where(Batch.attempt_id == attempt_id, Batch.number == number, *where)
         .values(holder=None, lease_until=None, evicted=False, fence=Batch.fence + 1, not_before=first)
     )
-
-
-def _suppress(connection: Connection, attempt_id: int, entries: Iterable[Entry]) -> None:
-    gone = sorted((entry for entry in entries if entry.suppress), key=lambda entry: entry.suppress or "")
-    if not gone:
-        return
-    owner_id = connection.scalar(select(Attempt.owner_id).where(Attempt.id == attempt_id))
-    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
-    statement = dialect.insert(Suppression).on_conflict_do_nothing()
-    connection.execute(
-        statement,
-        [
-            {
-                "owner_id": owner_id,
-                "email_normalised": entry.suppress,
-                "reason": SuppressionReason.HARD_BOUNCE,
-                "detail": entry.reply or "",
-                "created_at": entry.tried_at,
-            }
-            for entry in gone
-        ],
-    )
-
-
-def _note_progress(connection: Connection, attempt_id: int, entries: Sequence[Entry], now: datetime) -> None:
-    """The attempt's last time and reply: the last refusal or, while there is none, the last acceptance."""
-    if all(e.state is State.SENT for e in entries):
-        tried = entries[-1:]  # all alike: the last stands for them
-    else:
-        tried = [e for e in entries if e.state not in (State.SKIPPED, State.CANCELLED)]
-    if not tried:
-        return
-    values: dict[str, Any] = {"last_tried_at": tried[-1].tried_at}
-    refusals = [e.reply for e in tried if e.reply and e.state in (State.FAILED, State.DEFERRED)]
-    accepted = [e.reply for e in tried if e.reply and e.state is State.SENT]
-    if refusals:
-        values["server_reply"] = refusals[-1]
-    elif accepted:
-        keep = and_(Attempt.server_reply.is_not(None), ~Attempt.server_reply.like("2%"))
-        values["server_reply"] = case((keep, Attempt.server_reply), else_=accepted[-1])
-    if accepted:
-        values["deadline_at"] = now + PATIENCE
-    connection.execute(update(Attempt).where(Attempt.id == attempt_id).values(**values))
 
 
 def stop(connection: Connection, attempt_id: int, reason: Reason, *, reply: str | None = None) -> None:

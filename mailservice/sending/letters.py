@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from mailservice.models import MessageKind
 from mailservice.sending import fields
-from mailservice.sending.batches import Waiting
+from mailservice.sending.claims import Waiting
 from mailservice.sending.content import Content, Problem, check, compile_content, preview
 from mailservice.sending.encoding import (
     SIMPLE_ADDRESS,

@@ -20,7 +20,8 @@ from mailservice.database import read as reading
 from mailservice.database import write
 from mailservice.models import Batch, Delivery, Result, State
 from mailservice.sending import journal, ledger
-from mailservice.sending.batches import LEASE, is_final
+from mailservice.sending.batches import is_final
+from mailservice.sending.claims import LEASE
 from mailservice.sending.entries import Entry
 
 log = logging.getLogger(__name__)

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 from mailservice import clock
 from mailservice.models import Reason, State
 from mailservice.sending import entries, verdicts
-from mailservice.sending.batches import Waiting
 from mailservice.sending.breaker import TroubleSort
+from mailservice.sending.claims import Waiting
 from mailservice.sending.hold import Hold
 from mailservice.sending.keeping import Keeper
 from mailservice.sending.letters import BadLetter, LetterPress

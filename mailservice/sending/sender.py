@@ -19,9 +19,9 @@ from mailservice import clock
 from mailservice.database import read, write
 from mailservice.models import Attempt, Reason, User
 from mailservice.sending import books, breaker, ledger
-from mailservice.sending.batches import LEASE, Claim
 from mailservice.sending.books import Books, Context
 from mailservice.sending.breaker import Gate, TroubleSort
+from mailservice.sending.claims import LEASE, Claim
 from mailservice.sending.fields import FieldError
 from mailservice.sending.journal import Journal, sender_name
 from mailservice.sending.letters import BadLetter, Identity, LetterPress, envelope_address

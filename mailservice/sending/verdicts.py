@@ -8,7 +8,8 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from mailservice.models import Reason, State
-from mailservice.sending.batches import PATIENCE, Waiting
+from mailservice.sending.batches import PATIENCE
+from mailservice.sending.claims import Waiting
 from mailservice.sending.entries import LONGEST_REPLY, Entry
 from mailservice.smtp.outcome import Accepted, Ambiguous, Deferred, NotSent, Outcome, Rejected, Stage
 from mailservice.smtp.reply import Reply

@@ -3,6 +3,7 @@
 import selectors
 import ssl
 from collections.abc import Callable
+from contextlib import suppress
 from enum import Enum
 
 from .exchange import AHEAD
@@ -65,11 +66,10 @@ class Connection:
 
     @property
     def cleared(self) -> Letter | None:
-        """A letter whose content the server waits for: go_on() tells whether it may begin."""
+        """See Protocol.cleared."""
         return self._protocol.cleared if self._protocol is not None else None
 
     def go_on(self, handler: Handler, *, is_begun: bool) -> None:
-        """The letter that is `cleared` was begun, or may not begin."""
         if self._protocol is not None:
             self._protocol.go_on(handler, is_begun=is_begun)
 
@@ -87,9 +87,7 @@ class Connection:
         """When tick() has something to do; None when it has not."""
         if self.state is State.TALKING and self._protocol is not None:
             return self._protocol.deadline()
-        if self.state is State.CLOSED:
-            return None
-        return min(self._deadline, self._patience)
+        return None if self.state is State.CLOSED else min(self._deadline, self._patience)
 
     def poll(self, now: float) -> None:
         """See whether the name has been resolved."""
@@ -117,7 +115,7 @@ class Connection:
         try:
             if self.state is State.CONNECTING:
                 self._wire.connected()
-                self._talk(handler, now)
+                self._encrypt(handler, now) if self._server.security is Security.TLS else self._start(now)
             elif self.state is State.HANDSHAKING:
                 self._shake(handler, now)
             elif events & selectors.EVENT_READ:
@@ -202,13 +200,6 @@ class Connection:
         self._patience = now + (self._deadline - now) / left
         self._watch(selectors.EVENT_WRITE)
 
-    def _talk(self, handler: Handler, now: float) -> None:
-        """The socket is connected."""
-        if self._server.security is Security.TLS:
-            self._encrypt(handler, now)
-        else:
-            self._start(now)
-
     def _start(self, now: float) -> None:
         if self._wire is not None:
             self._protocol = Protocol(self._server, self._window, now, private=self._wire.private)
@@ -265,11 +256,9 @@ class Connection:
 
     def _hear_out(self, protocol: Protocol, wire: Wire, handler: Handler, now: float) -> None:
         """The server hangs up while we write: what it said before may decide the fate of letters."""
-        try:
+        with suppress(OSError):
             while data := wire.read():
                 protocol.receive(data, handler, now)
-        except OSError:
-            return
 
     def _settle(self, handler: Handler, now: float) -> None:
         """Follow the protocol's phase: close, start TLS, or watch for what it waits for."""

@@ -3,10 +3,6 @@
 One class for the three ways to talk: in lock-step; with PIPELINING, where the next envelope travels behind the
 final dot; and with CHUNKING, where whole letters follow each other. Replies come in the order of commands, so
 the letters in flight stand in one queue and each knows which reply it waits for and how much of it was written.
-
-What nearly always happens is done for a burst of letters at once: several are queued, begun and handed over
-together, and where all that the server said is plain yeses their letters are accepted together. Whatever else it
-says is judged reply by reply; both ways come to the same.
 """
 
 from collections import deque
@@ -22,7 +18,6 @@ from .terms import Broken, Handler, Mode
 
 _STAGES = {MAIL: Stage.MAIL, RCPT: Stage.RCPT, DATA: Stage.DATA, FINAL: Stage.CONTENT}
 
-REPLIES = 4  # to a letter by BDAT: RSET, MAIL, RCPT, content
 AHEAD = 128 * 1024  # octets: no letter is begun while so much still waits for the socket
 
 
@@ -79,12 +74,7 @@ class Exchange:
 
     def take(self, letters: list[Letter], handler: Handler) -> None:
         """Queue the envelopes (with CHUNKING the contents too); what we refuse ourselves ends here."""
-        if not envelope.are_plain(letters, self._offers):
-            letters = [letter for letter in letters if not self._refuse(letter, handler)]
-        if self.mode is Mode.CHUNKING:
-            self._take_whole(letters, handler)
-            return
-        for letter in letters:
+        for letter in self._fit(letters, handler):
             flight = Flight(letter, RSET if self._reset else MAIL)
             self.flights.append(flight)
             self.taken += 1
@@ -94,78 +84,22 @@ class Exchange:
                 self._command(flight)
             self._reset = False
 
+    def _fit(self, letters: list[Letter], handler: Handler) -> list[Letter]:
+        """Those that are fit to be sent here."""
+        if envelope.are_plain(letters, self._offers):
+            return letters
+        return [letter for letter in letters if not self._refuse(letter, handler)]
+
     def _refuse(self, letter: Letter, handler: Handler) -> bool:
         refused = envelope.refusal(letter, self._offers)
         if refused is not None:
             handler.end(letter, refused)
         return refused is not None
 
-    def _take_whole(self, letters: list[Letter], handler: Handler) -> None:
-        begun = handler.begin(letters)
-        if len(begun) < len(letters):
-            allowed = set(map(id, begun))
-            for letter in letters:
-                if id(letter) not in allowed:
-                    handler.end(letter, NotSent("withdrawn"))
-        chunks: list[bytes] = []
-        end = self._out.queued
-        for letter in begun:
-            content, start = letter.content, end
-            head = envelope.chunk(letter, self._offers, reset=self._reset)
-            chunks += (head, content)
-            end = start + len(head) + len(content)
-            self.flights.append(Flight(letter, RSET if self._reset else MAIL, start, end))
-            self._reset = True
-        self.taken += len(begun)
-        self._out.extend(chunks, end)
-
     def hear(self, replies: list[RawReply], handler: Handler) -> None:
         """Take the server's next replies, in order."""
         for raw in replies:
-            self._answer(raw, handler)
-
-    def hear_yeses(self, lines: list[str], handler: Handler) -> None:
-        """The same for replies that are all a plain 250, but for a 354 at the end: at once where they are as usual."""
-        at, count = 0, len(lines)
-        yeses = count - lines[-1].startswith("354")
-        if self.mode is Mode.PIPELINING and self._is_turn(lines):
-            handler.accept([self.flights.popleft().letter], lines[:1])
-            self.cleared = self.flights[0]
-            self.cleared.awaiting = FINAL
-            return
-        while at < count:
-            finals = lines[at + REPLIES - 1 : yeses : REPLIES]
-            if letters := self._answered(finals):
-                handler.accept([self.flights.popleft().letter for _ in range(letters)], finals[:letters])
-                at += REPLIES * letters
-            else:
-                self._answer((int(lines[at][:3]), lines[at].encode()), handler)
-                at += 1
-
-    def _is_turn(self, lines: list[str]) -> bool:
-        """Whether they are a yes to one letter, and yeses to the whole envelope of the next."""
-        if len(lines) != REPLIES or len(self.flights) != 2 or self._yes is None or self.closing or self.stopped:
-            return False
-        served, following = self.flights
-        return (
-            lines[0].startswith(self._yes)
-            and len(lines[0]) <= SHOWN
-            and lines[-1].startswith("354")
-            and served.awaiting == FINAL
-            and served.settled is None
-            and served.end <= self._out.handed
-            and following.awaiting == MAIL
-            and following.written(self._out) == DATA
-        )
-
-    def go_on(self, is_begun: bool) -> None:
-        """Whether the letter that is `cleared` may go is known."""
-        flight, self.cleared = self.cleared, None
-        if flight is None:
-            return
-        if not is_begun:
-            raise Broken("withdrawn", quiet=True)  # hanging up is the only way back from here
-        self._hand_over(flight)
+            self.answer(raw, handler)
 
     def _hand_over(self, flight: Flight) -> None:
         flight.begun = True
@@ -186,7 +120,7 @@ class Exchange:
                 return position
         return count
 
-    def _answer(self, raw: RawReply, handler: Handler) -> None:
+    def answer(self, raw: RawReply, handler: Handler) -> None:
         if not self.flights:
             raise Broken("the server said something that nothing had asked for", Reply.parse(raw), quiet=self.taken > 0)
         flight = self.flights[0]

@@ -2,7 +2,7 @@
 
 from enum import Enum
 
-from .exchange import Exchange
+from .bursts import BurstExchange
 from .flight import DATA, FINAL, NAMES, Outgoing
 from .letter import Letter
 from .opening import Ask, Failed, Handshake, Script, opening
@@ -37,7 +37,7 @@ class Protocol:
         self._reader = ReplyReader()
         self._script: Script = opening(server, private=private)
         self._ask = Ask(b"", server.deadlines.greeting, "greeting")
-        self._exchange: Exchange | None = None
+        self._exchange: BurstExchange | None = None
         self._since = now  # when the wait for the present reply began
         self._progress = now  # when the socket last took an octet
         self._converse(None)
@@ -223,7 +223,7 @@ class Protocol:
         try:
             step = self._script.send(reply)
         except StopIteration as end:
-            self._exchange = Exchange(self._server, end.value, self.outgoing, self._window)
+            self._exchange = BurstExchange(self._server, end.value, self.outgoing, self._window)
             self.phase = Phase.READY
             return
         if isinstance(step, Handshake):

@@ -14,8 +14,8 @@ from mailservice.database import db, read, write
 from mailservice.jobs import drains, ticks
 from mailservice.jobs.house import house
 from mailservice.models import Batch, Reason, State, Suppression
-from mailservice.sending import batches, ledger, recovery
-from mailservice.sending.batches import LEASE, Claim
+from mailservice.sending import claims, ledger, recovery
+from mailservice.sending.claims import LEASE, Claim
 from mailservice.sending.entries import Entry
 from mailservice.sending.journal import Journal
 from mailservice.sending.recovery import LOST, UNPROVEN
@@ -50,7 +50,7 @@ def claim_of(mailing, holder: str) -> Claim:
     attempt_id = attempt_of(mailing).id
     db.session.rollback()
     with write() as connection:
-        (claimed,) = batches.claim(connection, attempt_id, holders=[holder], now=clock.now())
+        (claimed,) = claims.claim(connection, attempt_id, holders=[holder], now=clock.now())
     assert claimed is not None
     return claimed
 
@@ -307,7 +307,7 @@ def test_many_senders_at_once_share_the_batches_and_none_is_taken_twice(app, mai
         with app.app_context():
             while True:
                 with write() as connection:
-                    claimed = batches.claim(connection, attempt_id, holders=[f"sender-{number}"], now=clock.now())
+                    claimed = claims.claim(connection, attempt_id, holders=[f"sender-{number}"], now=clock.now())
                 if not claimed:
                     return taken
                 taken += [claim.number for claim in claimed]
