@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
 from json.encoder import encode_basestring_ascii
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from mailservice.models import Reason, State
 
@@ -79,8 +79,18 @@ class Entry(NamedTuple):
         )
 
 
-def accepted(attempt_id: int, letters: Sequence[tuple[int, int]], replies: Sequence[str], at: datetime) -> list[str]:
-    """Rows as COPY takes them for letters (delivery, round) that were accepted alike: they differ in what was said.
+class Tried(Protocol):
+    """A delivery that was tried."""
+
+    @property
+    def delivery_id(self) -> int: ...
+
+    @property
+    def round(self) -> int: ...
+
+
+def accepted(attempt_id: int, tried: Iterable[Tried], replies: Sequence[str], at: datetime) -> list[str]:
+    """Rows as COPY takes them for letters that were accepted alike: they differ in what was said.
 
     The replies are printable ASCII without a backslash, and begin with 250 and one enhanced code. These rows are
     what the journal keeps and what the database is given: a letter's result is put into words once.
@@ -89,6 +99,6 @@ def accepted(attempt_id: int, letters: Sequence[tuple[int, int]], replies: Seque
     middle = f"\t{State.SENT.value}\t{NULL}\t250\t{enhanced}\t"
     end = f"\t{instant(at)}\t{NULL}\n"
     return [
-        f"{delivery_id}\t{attempt_id}\t{round_}{middle}{reply}{end}"
-        for (delivery_id, round_), reply in zip(letters, replies, strict=True)
+        f"{delivery.delivery_id}\t{attempt_id}\t{delivery.round}{middle}{reply}{end}"
+        for delivery, reply in zip(tried, replies, strict=True)
     ]

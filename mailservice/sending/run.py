@@ -140,9 +140,9 @@ class Run:
         """What end() would do for each of them, at once."""
         at, answered = self._moment(), iter(replies)
         for hold, some in _by_hold(letters):
-            of_these = [(letter.key[1].delivery_id, letter.key[1].round) for letter in some]
+            tried = [letter.key[1] for letter in some]
             try:
-                hold.accept(entries.accepted(self.attempt_id, of_these, [next(answered) for _ in some], at))
+                hold.accept(entries.accepted(self.attempt_id, tried, [next(answered) for _ in some], at))
             except OSError as error:
                 self.keeper.halt(f"the journal cannot be written: {error}")
             finally:

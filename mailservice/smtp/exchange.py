@@ -47,7 +47,7 @@ class Exchange:
     @property
     def room(self) -> int:
         """How many letters may be taken now."""
-        if self.closing or self.stopped or self.retired or self.cleared:
+        if self.closing or self.stopped or self.cleared is not None or self.retired:
             return 0
         if self.mode is Mode.CHUNKING:
             room = self._window - len(self.flights)

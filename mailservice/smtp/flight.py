@@ -21,18 +21,17 @@ _IOV = 512  # buffers that one system call may gather; Linux allows 1,024
 class Flight:
     """A letter on its way: the reply it waits for, what was queued of it, and its outcome once that is settled."""
 
-    __slots__ = ("_before", "_from", "_step", "awaiting", "begun", "end", "letter", "settled")
+    settled: Outcome | None = None  # refused before the content; replies still to come are swallowed
+    _step = RCPT  # what was queued last of it, short of FINAL, and from which octet on
+    _before = NOTHING  # what was written of it before that
 
     def __init__(self, letter: Letter, awaiting: int, start: int = NEVER, end: int = NEVER) -> None:
         """`start`, `end`: where all of it lies among the octets, where it is queued whole (and begun)."""
         self.letter = letter
         self.awaiting = awaiting
         self.begun = end < NEVER  # whether source.begin() was asked and said yes
-        self.settled: Outcome | None = None  # refused before the content; replies still to come are swallowed
         self.end = end  # octets handed over when the whole of it is written
         self._from = start
-        self._step = RCPT
-        self._before = NOTHING
 
     def written(self, out: "Outgoing") -> int:
         """The last step written: each from its first octet on, FINAL only when every octet was handed over."""

@@ -43,6 +43,7 @@ class Loop:
         self._careful = False  # after a failure: one new connection at a time
         self._not_before = 0.0  # when the next one may be opened
         self._stopping = False
+        self._is_hungry = True  # a connection had room when last pumped: there were no letters for it
         self._next_tick = 0.0
         self._closed = False
 
@@ -72,6 +73,7 @@ class Loop:
         try:
             self._attend(0)  # hear first which connections were closed meanwhile
             self._stopping = False
+            self._is_hungry = True
             for connection in self._connections:
                 connection.resume()
             self._send(pulse, interval, patience)
@@ -117,7 +119,7 @@ class Loop:
                     self._stop(now)
                 if self._stopping and (left := patience()) is not None:
                     end = min(end, now + left)
-            room = not self._stopping and self._fill(now)
+            room = not self._stopping and (self._is_hungry or len(self._connections) < self._most) and self._fill(now)
             if (self._stopping or supply.is_empty) and not any(c.in_flight for c in self._connections):
                 return
             if now >= end:
@@ -151,6 +153,7 @@ class Loop:
         self._hear(ready, source, now)
         for connection in connections:
             connection.pump(supply, source, now)
+            self._is_hungry = self._is_hungry or connection.room > 0
             self._after(connection, now)
         if not ready or now >= self._next_tick:
             self._next_tick = now + _TICK
@@ -188,6 +191,7 @@ class Loop:
                 if supply.is_empty:
                     return False
                 room = room or connection.room > 0
+        self._is_hungry = room
         if not room and len(self._connections) < self._most:
             self._open_more(now)
         return room
