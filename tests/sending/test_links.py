@@ -32,7 +32,8 @@ def relays(app):
     """Two mail servers: three letters of four go through the first."""
     with ExitStack() as stack:
         first, second = found = [stack.enter_context(MailServer()) for _ in range(2)]
-        urls = f"smtp://127.0.0.1:{first.port}?security=none&weight=3 smtp://127.0.0.1:{second.port}?security=none"
+        how = "security=none&connections=2"
+        urls = f"smtp://127.0.0.1:{first.port}?{how}&weight=3 smtp://127.0.0.1:{second.port}?{how}"
         app.config["SETTINGS"] = replace(app.config["SETTINGS"], mail_server="", mail_servers=urls)
         yield found
         drains.let_go()
