@@ -8,14 +8,17 @@ import pytest
 from sqlalchemy import select
 
 from mailservice.database import db
-from mailservice.models import Suppression
+from mailservice.models import MessageKind, Suppression
 from tests import factories
 from tests.engine import due_mailing, run_senders
 
 BODIES = {
-    "the link at the end": "Good day, {{ first_name }}!",
-    "the link where the message has it": "Good day! [Leave]({{ unsubscribe_url }}) or stay.",
-    "a message beyond ASCII": "Добрый день, {{ full_name }}! " * 30,
+    "the link at the end": (MessageKind.MARKDOWN, "Good day, {{ first_name }}!"),
+    "the link where the message has it": (MessageKind.MARKDOWN, "Good day! [Leave]({{ unsubscribe_url }}) or stay."),
+    "a message beyond ASCII": (MessageKind.MARKDOWN, "Добрый день, {{ full_name }}! " * 30),
+    "HTML without the link": (MessageKind.HTML, "<h1>Good day, {{ first_name }}!</h1>"),
+    "HTML with the link": (MessageKind.HTML, '<p>Good day! <a href="{{ unsubscribe_url }}">Leave</a></p>'),
+    "plain text": (MessageKind.PLAIN, "Good day, {{ first_name }}!"),
 }
 
 
@@ -23,7 +26,8 @@ BODIES = {
 def letter(request, app, mail_server):
     """As it was received over SMTP, by the standard library's parser."""
     owner = factories.user(full_name="Shop")
-    message = factories.message(owner, subject="Новости", body=request.param)
+    kind, body = request.param
+    message = factories.message(owner, subject="Новости", kind=kind, body=body)
     due_mailing(owner, ["boris+shop@example.org"], message=message)
     run_senders()
     (taken,) = mail_server.accepted
