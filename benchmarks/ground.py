@@ -29,9 +29,9 @@ WARM_UP = 500  # letters
 
 
 @contextlib.contextmanager
-def service(folder: Path, *, mail_port: int, database_url: str = "") -> Iterator[Flask]:
+def service(folder: Path, *, mail_port: int, database_url: str = "", redis_url: str = "") -> Iterator[Flask]:
     """An app on an empty, migrated database, and its context."""
-    app = app_on(folder, mail_port=mail_port, database_url=database_url)
+    app = app_on(folder, mail_port=mail_port, database_url=database_url, redis_url=redis_url)
     with app.app_context():
         upgrade(str(ROOT / "migrations"))
         try:
@@ -41,7 +41,7 @@ def service(folder: Path, *, mail_port: int, database_url: str = "") -> Iterator
             db.engine.dispose()
 
 
-def app_on(folder: Path, *, mail_port: int, database_url: str = "") -> Flask:
+def app_on(folder: Path, *, mail_port: int, database_url: str = "", redis_url: str = "") -> Flask:
     """The app on what a process before this one has made."""
     return create_app(
         load(
@@ -49,6 +49,7 @@ def app_on(folder: Path, *, mail_port: int, database_url: str = "") -> Flask:
                 "INSTANCE_PATH": str(folder),
                 "SECRET_KEY": "k" * 40,
                 "DATABASE_URL": database_url,
+                "REDIS_URL": redis_url,
                 "MAIL_SERVER": "127.0.0.1",
                 "MAIL_PORT": str(mail_port),
                 "MAIL_SECURITY": "none",

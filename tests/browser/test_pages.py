@@ -75,13 +75,13 @@ def context_of(chromium: Browser, address: str, browser: FlaskClient | None, lan
 
 
 def pages(app: Flask, browser: FlaskClient, things: Things, *, public_only: bool) -> Iterator[str]:
-    """Addresses of what is a page for this browser; a preview in its sandbox is a letter, in which no script runs."""
+    """Addresses of whole pages for this browser; a preview in its sandbox is a letter, in which no script runs."""
     for rule, _method, path in routes.requests(app, things, only=("GET",)):
         if public_only and not security.is_public(app, rule.endpoint):
             continue
         answer = browser.get(path)
         is_letter = "sandbox" in answer.headers["Content-Security-Policy"]
-        if answer.status_code == 200 and answer.mimetype == "text/html" and not is_letter:
+        if answer.status_code == 200 and answer.mimetype == "text/html" and "<html" in answer.text and not is_letter:
             yield path
 
 

@@ -27,8 +27,8 @@ from tests.faults.mail_server import PASS, MailServer, Wait
 from tests.servers import wait_until
 
 pytestmark = [pytest.mark.browser, pytest.mark.parametrize("database", ["sqlite"], indirect=True)]
-CLIENTS = 200
-SLOWNESS = 0.2  # seconds that the mail server thinks about each letter
+CLIENTS = 600
+SLOWNESS = 0.25  # seconds that the mail server thinks about each letter
 
 
 @pytest.fixture

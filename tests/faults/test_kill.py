@@ -205,5 +205,5 @@ def test_a_worker_killed_in_the_second_round_loses_and_doubles_nothing(mailing, 
     attempt = attempt_of(mailing)
     assert attempt.failed == 0
     assert attempt.sent + attempt.unknown == LETTERS
-    assert attempt.unknown <= 2 * 8
+    assert attempt.unknown <= CONNECTIONS * WINDOW
     invariants.assert_hold(letter.message_id for letter in mail_server.accepted)

@@ -5,10 +5,10 @@ from mailservice import clock
 from mailservice.database import db, transaction
 from mailservice.errors import Invalid
 from mailservice.models import Client, Suppression, SuppressionReason, mailing_clients
-from mailservice.services import clients, duplicates, tags
+from mailservice.services import duplicates, tags, timeline
 from mailservice.services.duplicates import Likeness
 from tests import factories
-from tests.services.test_clients import deliver
+from tests.services.test_timeline import deliver
 
 
 @pytest.fixture
@@ -63,7 +63,10 @@ def test_one_name_is_found_in_any_case_and_no_name_is_no_likeness(owner):
 def test_a_merged_client_brings_mailings_tags_comments_and_history_along(owner):
     kept, other = client(owner, "a@x.org", comment="Likes tea"), client(owner, "a+b@x.org", full_name="Anna")
     third = client(owner, "a+c@x.org", comment="Likes tea")
-    both, only_other = factories.mailing(owner, clients=[kept, other]), factories.mailing(owner, clients=[other, third])
+    both, only_other = (
+        factories.mailing(owner, title=title, clients=some)
+        for title, some in (("Both", [kept, other]), ("Only other", [other, third]))
+    )
     factories.tag(owner, "VIP", kept, other)
     factories.tag(owner, "Moscow", other)
     deliver(both, kept, due=clock.now())
@@ -77,7 +80,8 @@ def test_a_merged_client_brings_mailings_tags_comments_and_history_along(owner):
     assert tags.of_clients([left.id]) == {left.id: ["Moscow", "VIP"]}
     pairs = db.session.execute(select(mailing_clients.c.mailing_id, mailing_clients.c.client_id)).all()
     assert sorted(pairs) == [(both.id, left.id), (only_other.id, left.id)]
-    assert {line.mailing_id for line in clients.history(left)} == {both.id, only_other.id}
+    told = [entry.line.title for entry in timeline.of(left, number=1, size=50).items if entry.line]
+    assert sorted(told) == ["Both", "Only other"]
 
 
 def test_a_suppression_of_either_holds(owner):

@@ -1,9 +1,20 @@
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import func, insert, select
 
 from mailservice.database import db, transaction
 from mailservice.errors import Invalid, Refused
-from mailservice.models import Attempt, AttemptStatus, Event, Post, Role, User
+from mailservice.models import (
+    Attempt,
+    AttemptStatus,
+    Consent,
+    Event,
+    Post,
+    Role,
+    Turn,
+    User,
+    client_tags,
+    mailing_filters,
+)
 from mailservice.services import leaving
 from tests import factories
 from tests.web import routes
@@ -12,6 +23,17 @@ from tests.web import routes
 def leave(user):
     with transaction():
         leaving.delete_account(user, proof=user.password_hash, address="192.0.2.1")
+
+
+def tie_together(things):
+    """What only lies between things, and a consent."""
+    owner_id = things.owner.id
+    with transaction() as session:
+        session.add(Consent(owner_id=owner_id, email_normalised="boris@example.org", turn=Turn.UNSUBSCRIBED))
+        pair = {"client_id": things.client_id, "tag_id": things.tag_id, "owner_id": owner_id}
+        session.execute(insert(client_tags), [pair])
+        pair = {"mailing_id": things.mailing_id, "filter_id": things.filter_id, "owner_id": owner_id}
+        session.execute(insert(mailing_filters), [pair])
 
 
 def rows_of(user_id):
@@ -23,8 +45,8 @@ def rows_of(user_id):
 
 def test_everything_of_the_user_goes_and_nothing_of_anybody_else(app):
     user, other = factories.user(), factories.user()
-    routes.make_things(user)
-    routes.make_things(other)
+    for owner in (user, other):
+        tie_together(routes.make_things(owner))
     kept = rows_of(other.id)
     assert min(kept.values()) > 0
     leave(user)

@@ -83,12 +83,13 @@ CHANGED = """
         AND clients.email_normalised = r.email_normalised
         AND clients.full_name = r.old_full_name AND clients.comment = r.old_comment
 """
-# Who stands in a mailing, was written to or has been changed since is somebody's by now, and stays.
+# Who stands in a mailing, was tagged, written to or changed since is somebody's by now, and stays.
 REMOVED = text(f"""
     DELETE FROM clients
     WHERE owner_id + 0 = :owner AND import_id = :import AND updated_at = created_at
         AND email_normalised IN (SELECT r.email_normalised FROM import_rows r WHERE {SLICE} AND r.state = 'new')
         AND NOT EXISTS (SELECT 1 FROM mailing_clients m WHERE m.client_id = clients.id)
+        AND NOT EXISTS (SELECT 1 FROM client_tags t WHERE t.client_id = clients.id)
         AND NOT EXISTS (SELECT 1 FROM deliveries d WHERE d.client_id = clients.id)
 """)  # nosec B608
 RESTORED = """

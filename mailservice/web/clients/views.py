@@ -29,6 +29,7 @@ def index():
     return render_template(
         "clients/index.html",
         form=form,
+        asked={name: value for name, value in request.args.items() if name in form.data},
         page=found,
         parts=words.parts(current_user, wanted) if wanted else [],
         wanted=json.dumps(conditions.as_json(wanted)) if wanted else "",

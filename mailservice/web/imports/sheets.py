@@ -12,8 +12,8 @@ from flask_babel import gettext as _
 from mailservice.models import Import
 from mailservice.services.importing import imports
 from mailservice.web.imports import words
+from mailservice.web.sheets import safe
 
-FORMULA = tuple("=+-@\t\r\n＝＋－＠")  # a spreadsheet runs what begins so
 IN_MEMORY = 1 << 20  # octets; more wait in a file
 
 
@@ -25,13 +25,8 @@ def response(found: Import) -> Response:
     writer.writerow([_("Row"), _("Reason"), _("E-mail"), _("Full name"), _("Comment")])
     for state, row in imports.rejected(found.id):
         cells = (words.reason(state, row), row.email, row.full_name, row.comment)
-        writer.writerow([row.number, *map(defused, cells)])
+        writer.writerow([row.number, *map(safe, cells)])
     text.detach()
     file.seek(0)
     name = f"import-{found.id}-rejected.csv"
     return send_file(file, mimetype="text/csv", as_attachment=True, download_name=name)
-
-
-def defused(text: str) -> str:
-    """As a cell that a spreadsheet shows and does not run."""
-    return f"'{text}" if text.startswith(FORMULA) or text.lstrip().startswith(FORMULA) else text
