@@ -92,7 +92,8 @@ def walk(page: Page, site: str, starts: list[str]) -> tuple[set[str], list[str]]
         found += [f"{path}: {what}" for what in page.evaluate(FOREIGN)]
         for link in page.evaluate(LINKS):
             kind = re.sub(r"\d+", "1", link.partition("?")[0])
-            if link not in seen and FOLLOWED.match(link) and kinds[kind] < len(chunks()):
+            most = 2 if "?" in link else len(chunks())  # the same list in another order says nothing new
+            if link not in seen and FOLLOWED.match(link) and kinds[kind] < most:
                 kinds[kind] += 1
                 seen.add(link)
                 ahead.append(link)
