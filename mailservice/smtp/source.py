@@ -36,17 +36,24 @@ BURST = 8  # letters
 
 
 class Gathering:
-    """What the connections say in one round: acceptances are told the source together, all else at once."""
+    """What the connections say in one round: acceptances are told together, but none after what was heard later.
+
+    Who counts refusals in a row must not hear five of them before the acceptances that stood between.
+    """
 
     def __init__(self, source: Source) -> None:
         self._source = source
         self._accepted: list[Letter] = []
         self._replies: list[str] = []
-        self.begin, self.end = source.begin, source.end
+        self.begin = source.begin
 
     def accept(self, letters: list[Letter], replies: list[str]) -> None:
         self._accepted += letters
         self._replies += replies
+
+    def end(self, letter: Letter, outcome: Outcome) -> None:
+        self.tell()
+        self._source.end(letter, outcome)
 
     def tell(self) -> None:
         """Tells the source what was gathered."""

@@ -1,6 +1,7 @@
 """Letters are accepted by the burst where the server says plain yeses: the same comes of it as reply by reply."""
 
 from collections import deque
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import example, given, settings
@@ -8,6 +9,7 @@ from hypothesis import strategies as st
 
 from mailservice.smtp import Accepted, Letter, Outcome, Reply, Server
 from mailservice.smtp.protocol import Phase, Protocol
+from mailservice.smtp.source import Gathering
 from mailservice.smtp.terms import Mode
 
 LETTERS, WINDOW = 24, 8
@@ -130,3 +132,19 @@ def _script(mode: Mode, drawn: list[bytes]) -> list[bytes]:
     ok, mail, rcpt = USUAL
     usual = [ok, mail, rcpt, ok] if mode is Mode.CHUNKING else [mail, rcpt, b"354 go", ok]
     return [said or usual[n % len(usual)] for n, said in enumerate(drawn)]
+
+
+def test_what_was_accepted_before_a_refusal_is_told_before_it():
+    told = []
+    source = SimpleNamespace(
+        begin=None,
+        accept=lambda letters, replies: told.append(("accepted", letters)),
+        end=lambda letter, outcome: told.append(("refused", letter)),
+    )
+    round_ = Gathering(source)
+    round_.accept(["a"], ["250 Ok"])
+    round_.accept(["b"], ["250 Ok"])
+    round_.end("c", "552")
+    round_.accept(["d"], ["250 Ok"])
+    round_.tell()
+    assert told == [("accepted", ["a", "b"]), ("refused", "c"), ("accepted", ["d"])]
