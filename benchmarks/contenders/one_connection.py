@@ -45,6 +45,7 @@ class FlaskMail(OneConnection):
     about = f"{version('flask-mail')}, one connection"
 
     def _send(self, letters: int, sink: Sink) -> None:
+        letter.filled(0)  # the text is rendered once, and not in the shop's context
         app = Flask("shop")
         app.config.from_mapping(MAIL_SERVER="127.0.0.1", MAIL_PORT=sink.port)
         mail = Mail(app)
