@@ -92,4 +92,4 @@ bench-import: development
 # axe-core for the tests of the pages, by npm; without it they are skipped.
 .PHONY: axe
 axe: development
-	@$(BIN)/python -m tests.browser.axe
+	@$(BIN)/python -m tests.e2e.axe

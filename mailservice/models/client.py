@@ -12,19 +12,18 @@ from mailservice.models.user import User
 
 
 class ClientSource(enum.StrEnum):
-    """How a client came: by the owner's hand in four ways, or by his own through the sign-up form."""
+    """How a client came: by the owner's hand or file, or by his own through the sign-up form."""
 
     UNKNOWN = "unknown"  # before this was written down
     BY_HAND = "by_hand"
     IMPORT = "import"
-    MAILING = "mailing"  # pasted into the audience of a mailing
     FORM = "form"
 
 
 class Client(Model):
     """`email` is kept as given; `email_normalised` is what uniqueness and suppressions compare.
 
-    `source_detail` names the file, the mailing or the form that `source` speaks of.
+    `source_detail` names the file or the form that `source` speaks of.
     """
 
     __tablename__ = "clients"

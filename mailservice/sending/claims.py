@@ -93,6 +93,21 @@ _SUPPRESSES = and_(Suppression.owner_id == _OWNER, Suppression.email_normalised 
 _LEAVE_OUT = case(
     (Suppression.id.is_not(None), Reason.SUPPRESSED.value), (Client.id.is_(None), Reason.CLIENT_DELETED.value)
 )
+# The fields of a Waiting, in order.
+_WAITING = (
+    *(Delivery.id, Delivery.email, Delivery.email_normalised, Delivery.full_name, Delivery.comment, Delivery.round),
+    _LEAVE_OUT,
+)
+
+
+def _looking_up(*columns: Any) -> Select[Any]:
+    """`columns` of deliveries, with what tells whether somebody must be left out."""
+    return (
+        select(*columns)
+        .select_from(Delivery)
+        .outerjoin(Client, Client.id == Delivery.client_id)
+        .outerjoin(Suppression, _SUPPRESSES)
+    )
 
 
 # These are asked for every batch, and to put a statement together costs as much as to run it.
@@ -140,20 +155,8 @@ def _reading() -> Select[Any]:
         .subquery()
     )
     return (
-        select(
-            Delivery.id,
-            Delivery.email,
-            Delivery.email_normalised,
-            Delivery.full_name,
-            Delivery.comment,
-            Delivery.round,
-            _LEAVE_OUT,
-            func.coalesce(tries.c.tries, 0),
-            tries.c.first_try,
-        )
+        _looking_up(*_WAITING, func.coalesce(tries.c.tries, 0), tries.c.first_try)
         .outerjoin(tries, and_(tries.c.delivery_id == Delivery.id, tries.c.round == Delivery.round))
-        .outerjoin(Client, Client.id == Delivery.client_id)
-        .outerjoin(Suppression, _SUPPRESSES)
         .where(
             *in_batch,
             ~exists().where(is_final()),
@@ -167,17 +170,7 @@ def _reading() -> Select[Any]:
 def _reading_new() -> Select[Any]:
     """The deliveries of batches `numbers` of `attempt`, which have no results yet."""
     return (
-        select(
-            Delivery.id,
-            Delivery.email,
-            Delivery.email_normalised,
-            Delivery.full_name,
-            Delivery.comment,
-            Delivery.round,
-            _LEAVE_OUT,
-        )
-        .outerjoin(Client, Client.id == Delivery.client_id)
-        .outerjoin(Suppression, _SUPPRESSES)
+        _looking_up(*_WAITING)
         .where(Delivery.attempt_id == bindparam("attempt"), _IN_NUMBERS)
         .order_by(Delivery.batch, Delivery.id)
     )
@@ -186,14 +179,9 @@ def _reading_new() -> Select[Any]:
 @cache
 def _asking_left_out() -> Select[Any]:
     return (
-        select(Delivery.id, _LEAVE_OUT)
-        .outerjoin(Client, Client.id == Delivery.client_id)
-        .outerjoin(Suppression, _SUPPRESSES)
-        .where(
-            Delivery.attempt_id == bindparam("attempt"),
-            _IN_NUMBERS,
-            or_(Client.id.is_(None), Suppression.id.is_not(None)),
-        )
+        _looking_up(Delivery.id, _LEAVE_OUT)
+        .where(Delivery.attempt_id == bindparam("attempt"), _IN_NUMBERS)
+        .where(or_(Client.id.is_(None), Suppression.id.is_not(None)))
     )
 
 

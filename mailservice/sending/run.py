@@ -17,6 +17,7 @@ from mailservice.sending.claims import Waiting
 from mailservice.sending.hold import Hold
 from mailservice.sending.keeping import Keeper
 from mailservice.sending.letters import BadLetter, LetterPress
+from mailservice.sending.streaks import Streak
 from mailservice.smtp import Accepted, Ambiguous, Deferred, Letter, NotSent, Outcome, Reply, Trouble
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ class Run:
         self.keeper = Keeper(sender, attempt_id)
         self._must_stop = must_stop
         self._hurry = hurry
-        self._refusals = 0
+        self._refused = Streak()
         self._lost = 0
         self._moment_of, self._shared_moment = time.time(), clock.now()
 
@@ -92,6 +93,7 @@ class Run:
                 break
             now = time.time()
             letters += [letter for pair in taken if (letter := self._letter(pair, now))]
+        self._refused.take(letter.key[1].delivery_id for letter in letters)
         return letters
 
     def _letter(self, pair: tuple[Hold, Waiting], now: float) -> Letter | None:
@@ -149,7 +151,7 @@ class Run:
                 hold.landed(len(some))
         if not self.sender.pace.is_free:
             self._note_pace(letters)
-        self._refusals = self._lost = 0
+        self._lost = 0
         if not self.sender.breaker_is_clean:
             self.keeper.try_database(self.sender.note_success)
 
@@ -188,9 +190,9 @@ class Run:
         if isinstance(outcome, Deferred) or not pace.is_free:
             pace.note(pace.group(waiting.email), outcome)
         if entry is not None and entry.state is State.SENT and self.sender.breaker_is_clean:
-            self._refusals = self._lost = 0
+            self._lost = 0
         else:
-            self._watch_streaks(outcome, judgement)
+            self._watch_streaks(waiting, outcome, judgement)
 
     def _moment(self) -> datetime:
         """Now, to some milliseconds: answers that come together share it."""
@@ -209,11 +211,11 @@ class Run:
 
     # What follows from it
 
-    def _watch_streaks(self, outcome: Outcome, judgement: verdicts.Judgement) -> None:
+    def _watch_streaks(self, waiting: Waiting, outcome: Outcome, judgement: verdicts.Judgement) -> None:
         """Refusals and lost answers in a row say something about us or the server, not about the letters."""
-        self._refusals = self._refusals + 1 if judgement.is_policy else 0
+        refusals = self._refused.refuse(waiting.delivery_id) if judgement.is_policy else 0
         self._lost = self._lost + 1 if isinstance(outcome, Ambiguous) else 0
-        stop = Reason.REFUSED if self._refusals >= REFUSALS_IN_A_ROW else judgement.stop
+        stop = Reason.REFUSED if refusals >= REFUSALS_IN_A_ROW else judgement.stop
         if stop and judgement.entry:
             reply = judgement.entry.reply
             self.keeper.try_database(lambda: self.sender.stop(self.attempt_id, stop, reply))

@@ -12,7 +12,7 @@ branch_labels = None
 depends_on = None
 
 Id = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
-SOURCES = ("unknown", "by_hand", "import", "mailing", "form")
+SOURCES = ("unknown", "by_hand", "import", "form")
 REASONS = ("unsubscribed", "hard_bounce", "complaint", "by_hand", "imported")
 LEAVING = ("too_often", "not_relevant", "never_asked", "other")
 TURNS = ("confirmed", "returned", "asked_back", "unsubscribed", "said_why", "took_back", "stopped", "lifted")

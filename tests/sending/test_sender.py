@@ -19,7 +19,7 @@ from mailservice.models import (
 )
 from tests import factories, invariants
 from tests.engine import attempt_of, change, due_mailing, results_of, run_senders, states_of
-from tests.faults.mail_server import ACCEPT, DROP
+from tests.faults.mail_server import ACCEPT, DROP, Wait
 
 pytestmark = pytest.mark.usefixtures("app")
 
@@ -193,6 +193,19 @@ def test_five_policy_refusals_in_a_row_stop_the_attempt(owner, mail_server):
     assert (attempt.status, attempt.reason) == (AttemptStatus.FAILED, Reason.REFUSED)
     assert 5 <= attempt.failed <= 5 + IN_FLIGHT
     assert db.session.scalar(select(func.count(Suppression.id))) == 0
+
+
+def test_refusals_that_are_answered_sooner_than_acceptances_do_not_stop_the_attempt(owner, mail_server):
+    """Bad addresses here and there, on many connections: their answers come in a row, the letters did not go so."""
+    everybody = addresses(60)
+    for email in everybody[::3]:
+        mail_server.on_rcpt(email, "552 5.2.2 mailbox full")
+    mail_server.on_dot((Wait(0.3), "250 2.0.0 ok"))
+    mail_server.chunking = False
+    mailing = due_mailing(owner, everybody)
+    run_senders(times=2)
+    attempt = attempt_of(mailing)
+    assert (attempt.status, attempt.failed, attempt.sent) == (AttemptStatus.DONE, 20, 40)
 
 
 def test_a_paused_mailing_sends_nothing_and_goes_on_when_resumed(owner, mail_server):

@@ -15,16 +15,6 @@ TOMORROW = datetime.now(UTC) + timedelta(days=1)
 
 
 @pytest.fixture
-def owner(app):
-    return factories.user(time_zone="UTC")
-
-
-@pytest.fixture
-def signed_in(browser, owner):
-    return factories.sign_in(browser, owner)
-
-
-@pytest.fixture
 def fields(owner):
     """What a person types for a daily mailing to all of three clients."""
     for name in ("anna", "boris", "clara"):

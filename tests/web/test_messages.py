@@ -9,16 +9,6 @@ from tests import factories, queries
 from tests.factories import post
 
 
-@pytest.fixture
-def owner(app):
-    return factories.user()
-
-
-@pytest.fixture
-def signed_in(browser, owner):
-    return factories.sign_in(browser, owner)
-
-
 def all_messages():
     return db.session.scalars(select(Message)).all()
 

@@ -12,16 +12,6 @@ from tests import factories
 from tests.factories import PASSWORD, post
 
 
-@pytest.fixture
-def owner(app):
-    return factories.user()
-
-
-@pytest.fixture
-def signed_in(browser, owner):
-    return factories.sign_in(browser, owner)
-
-
 def picture() -> io.BytesIO:
     buffer = io.BytesIO()
     Drawing.new("RGB", (64, 40), "teal").save(buffer, "JPEG")

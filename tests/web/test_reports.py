@@ -13,16 +13,6 @@ from tests.faults.mail_server import ACCEPT, DROP
 from tests.services.test_reports import SPREAD, attempt
 
 
-@pytest.fixture
-def owner(app):
-    return factories.user()
-
-
-@pytest.fixture
-def signed_in(browser, owner):
-    return factories.sign_in(browser, owner)
-
-
 def rows(page):
     return len(re.findall(r"\d{3}\.\w+@example\.org\s*</td>", page.text))
 

@@ -7,7 +7,7 @@ needed has no address at all.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
 from flask import flash, redirect, request
@@ -23,6 +23,7 @@ from sqlalchemy import false, func, select
 
 from mailservice.database import Model, db, transaction
 from mailservice.errors import Invalid, NotFound
+from mailservice.queues import Job, enqueue
 from mailservice.services import access, addresses, audit, ids, masking, pages, texts
 from mailservice.services.audit import Action
 from mailservice.web import forms, paging
@@ -44,9 +45,28 @@ class Closed(BaseView):
     def render(self, template: str, **context: Any) -> str:
         return super().render(template, mask=masking.text, desk_words=words, **context)
 
-    def act_page(self, form: forms.Form, **context: Any) -> tuple[str, int]:
-        """The page of an act: `heading`, `what` it does, its `button`, and the address to go `back` to."""
-        return self.render("manager/act.html", form=form, **context), 422 if form.errors else 200
+    def act(
+        self,
+        form: forms.Form,
+        do: Callable[[], str],
+        *,
+        back: str,
+        then: Callable[[], object] = lambda: None,
+        **page: Any,
+    ) -> Any:
+        """The page of an act, and the act: `do` does it in one transaction and returns what to say of it then.
+
+        `then` follows when it is committed. `page` is its `heading`, `what` it does, and its `button`.
+        """
+        if form.validate_on_submit():
+            with forms.errors_beside(form), transaction():
+                done = do()
+            if not form.errors:
+                then()
+                enqueue(Job.TICK)
+                flash(done)
+                return redirect(back)
+        return self.render("manager/act.html", form=form, back=back, **page), 422 if form.errors else 200
 
 
 class Desk(Closed, ModelView):

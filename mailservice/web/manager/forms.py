@@ -11,11 +11,19 @@ from mailservice.web.manager.words import ROLES
 LONGEST = Length(max=oversight.LONGEST_REASON)
 
 
-class ReasonForm(Form):
+class ActForm(Form):
+    reason: StringField
+
+    @property
+    def why(self) -> str:
+        return self.reason.data or ""
+
+
+class ReasonForm(ActForm):
     reason = StringField(_l("Why"), [DataRequired(), LONGEST, checked(oversight.checked_reason)])
 
 
-class UndoForm(Form):
+class UndoForm(ActForm):
     reason = StringField(_l("Why"), [Optional(), LONGEST, checked(oversight.checked_reason)])
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from flask import flash, redirect, request
+from flask import request
 from flask_admin import expose
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
@@ -14,16 +14,13 @@ from sqlalchemy import ColumnElement, select
 from sqlalchemy.orm import joinedload
 
 from mailservice import account_mail
-from mailservice.database import transaction
 from mailservice.models import Attempt, Delivery, Mailing, Message
-from mailservice.queues import Job, enqueue
 from mailservice.services import mailing_lists, mailings, masking, messages, oversight, overview, reports
 from mailservice.services.account_letters import AccountLetter
 from mailservice.services.counting import STATES
 from mailservice.services.mailings import Phase
 from mailservice.services.reports import Ending
 from mailservice.web import states
-from mailservice.web.forms import errors_beside
 from mailservice.web.mailings import words as schedule_words
 from mailservice.web.manager import cells
 from mailservice.web.manager.desk import ByAddress, Desk
@@ -88,15 +85,16 @@ class Mailings(Desk):
     @expose("/<int:row_id>/disable", methods=("GET", "POST"))
     def disable_view(self, row_id: int) -> Any:
         form, mailing = ReasonForm(), self.get_one(row_id).mailing
-        if form.validate_on_submit():
-            with errors_beside(form), transaction():
-                found, by = oversight.mailing(row_id), current_user
-                oversight.disable(found, reason=form.reason.data or "", by=by, address=request.remote_addr)
-            if not form.errors:
-                account_mail.ring(AccountLetter.DISABLED, mailing.owner_id, row_id)
-                return self._done(row_id, _("“%(title)s” is disabled; its owner is told by mail.", title=mailing.title))
-        return self.act_page(
+
+        def do() -> str:
+            found = oversight.mailing(row_id)
+            oversight.disable(found, reason=form.why, by=current_user, address=request.remote_addr)
+            return _("“%(title)s” is disabled; its owner is told by mail.", title=found.title)
+
+        return self.act(
             form,
+            do,
+            then=lambda: account_mail.ring(AccountLetter.DISABLED, mailing.owner_id, row_id),
             heading=_("Disable “%(title)s”", title=mailing.title),
             what=_(
                 "No letter of it starts any more, and what is being sent stops within a second. "
@@ -111,25 +109,21 @@ class Mailings(Desk):
     @expose("/<int:row_id>/enable", methods=("GET", "POST"))
     def enable_view(self, row_id: int) -> Any:
         form, mailing = UndoForm(), self.get_one(row_id).mailing
-        if form.validate_on_submit():
-            with errors_beside(form), transaction():
-                found, by = oversight.mailing(row_id), current_user
-                oversight.enable(found, reason=form.reason.data or "", by=by, address=request.remote_addr)
-            if not form.errors:
-                return self._done(row_id, _("“%(title)s” is enabled again.", title=mailing.title))
-        return self.act_page(
+
+        def do() -> str:
+            found = oversight.mailing(row_id)
+            oversight.enable(found, reason=form.why, by=current_user, address=request.remote_addr)
+            return _("“%(title)s” is enabled again.", title=found.title)
+
+        return self.act(
             form,
+            do,
             heading=_("Enable “%(title)s”", title=mailing.title),
             what=_("It goes on with its next time. What fell due meanwhile is not sent."),
             help=_("Managers read it here."),
             button=_("Enable"),
             back=self.page_of(row_id),
         )
-
-    def _done(self, row_id: int, message: str) -> Any:
-        enqueue(Job.TICK)
-        flash(message)
-        return redirect(self.page_of(row_id))
 
 
 def _counted(state: str) -> cells.Formatter:

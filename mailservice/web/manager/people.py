@@ -4,19 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from flask import flash, redirect, request
+from flask import request
 from flask_admin import expose
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from flask_login import current_user
 from sqlalchemy.orm import joinedload
 
-from mailservice.database import transaction
 from mailservice.errors import NotFound, Refused
 from mailservice.models import Client, Role, Suppression, User
-from mailservice.queues import Job, enqueue
 from mailservice.services import access, overview, users
-from mailservice.web.forms import errors_beside
 from mailservice.web.manager import cells, words
 from mailservice.web.manager.desk import ByAddress, Desk
 from mailservice.web.manager.filters import Choice, Person, days
@@ -75,14 +72,14 @@ class Users(Desk):
     @expose("/<int:row_id>/block", methods=("GET", "POST"))
     def block_view(self, row_id: int) -> Any:
         form, user = ReasonForm(), self._other(row_id)
-        if form.validate_on_submit():
-            with errors_beside(form), transaction():
-                reason, by = form.reason.data or "", current_user
-                users.block(users.by_id(row_id), reason=reason, by=by, address=request.remote_addr)
-            if not form.errors:
-                return self._done(user, _("%(email)s is blocked.", email=user.email))
-        return self.act_page(
+
+        def do() -> str:
+            users.block(users.by_id(row_id), reason=form.why, by=current_user, address=request.remote_addr)
+            return _("%(email)s is blocked.", email=user.email)
+
+        return self.act(
             form,
+            do,
             heading=_("Block %(email)s", email=user.email),
             what=_(
                 "This user is signed out everywhere and cannot sign in. What he is sending now stops within a second, "
@@ -97,14 +94,14 @@ class Users(Desk):
     @expose("/<int:row_id>/unblock", methods=("GET", "POST"))
     def unblock_view(self, row_id: int) -> Any:
         form, user = UndoForm(), self._other(row_id)
-        if form.validate_on_submit():
-            with errors_beside(form), transaction():
-                reason, by = form.reason.data or "", current_user
-                users.unblock(users.by_id(row_id), reason=reason, by=by, address=request.remote_addr)
-            if not form.errors:
-                return self._done(user, _("%(email)s may sign in again.", email=user.email))
-        return self.act_page(
+
+        def do() -> str:
+            users.unblock(users.by_id(row_id), reason=form.why, by=current_user, address=request.remote_addr)
+            return _("%(email)s may sign in again.", email=user.email)
+
+        return self.act(
             form,
+            do,
             heading=_("Let %(email)s in again", email=user.email),
             what=_(
                 "This user may sign in again, and his mailings go on with their next times. "
@@ -122,15 +119,16 @@ class Users(Desk):
             raise NotFound(_("There is no such user."))
         user = users.by_id(row_id)
         form = RoleForm(role=user.role.value, is_editor=user.is_editor)
-        if form.validate_on_submit():
-            with errors_beside(form), transaction():
-                role, by, address = Role(form.role.data), current_user, request.remote_addr
-                users.set_role(users.by_id(row_id), role=role, by=by, address=address)
-                users.make_editor(users.by_id(row_id), is_editor=bool(form.is_editor.data), by=by, address=address)
-            if not form.errors:
-                return self._done(user, _("%(email)s is now: %(role)s.", email=user.email, role=words.ROLES[role]))
-        return self.act_page(
+
+        def do() -> str:
+            who: dict[str, Any] = {"by": current_user, "address": request.remote_addr}
+            changed = users.set_role(users.by_id(row_id), role=Role(form.role.data), **who)
+            users.make_editor(changed, is_editor=bool(form.is_editor.data), **who)
+            return _("%(email)s is now: %(role)s.", email=changed.email, role=words.role(changed))
+
+        return self.act(
             form,
+            do,
             heading=_("The role of %(email)s", email=user.email),
             what=_(
                 "Managers look at everybody's mailings, block users and disable mailings. "
@@ -146,11 +144,6 @@ class Users(Desk):
         if not access.may_block(current_user, user):
             raise Refused(_("You may not block this user or let him in."))
         return user
-
-    def _done(self, user: User, message: str) -> Any:
-        enqueue(Job.TICK)
-        flash(message)
-        return redirect(self.page_of(user.id))
 
 
 class Clients(ByAddress):

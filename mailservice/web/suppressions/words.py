@@ -63,14 +63,12 @@ def moment(text: str) -> datetime:
 
 
 def source(kind: ClientSource, detail: str) -> str:
-    """How a client came, and from which file, mailing or form."""
+    """How a client came, and from which file or form."""
     match kind:
         case ClientSource.BY_HAND:
             return _("added by hand")
         case ClientSource.IMPORT:
             return _("imported from “%(name)s”", name=detail) if detail else _("imported")
-        case ClientSource.MAILING:
-            return _("pasted into the mailing “%(name)s”", name=detail) if detail else _("pasted into a mailing")
         case ClientSource.FORM:
             return _("signed up by the form “%(name)s”", name=detail) if detail else _("signed up by the form")
         case _:

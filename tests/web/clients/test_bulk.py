@@ -13,13 +13,6 @@ from tests.factories import post
 
 
 @pytest.fixture
-def owner(browser):
-    user = factories.user()
-    factories.sign_in(browser, user)
-    return user
-
-
-@pytest.fixture
 def three(owner):
     return [factories.client(owner, email=f"{name}@example.org") for name in ("anna", "boris", "clara")]
 

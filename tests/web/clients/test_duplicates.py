@@ -7,13 +7,6 @@ from tests import factories
 from tests.factories import post
 
 
-@pytest.fixture
-def owner(browser):
-    user = factories.user()
-    factories.sign_in(browser, user)
-    return user
-
-
 def emails():
     db.session.rollback()
     return sorted(db.session.scalars(select(Client.email)))

@@ -9,13 +9,6 @@ from tests.factories import post
 
 
 @pytest.fixture
-def owner(browser):
-    user = factories.user()
-    factories.sign_in(browser, user)
-    return user
-
-
-@pytest.fixture
 def anna(owner):
     return factories.client(owner, email="anna@example.org", full_name="Anna Petrova")
 

@@ -1,17 +1,8 @@
-import pytest
-
 from mailservice.database import db
 from mailservice.models import Client, Tag
 from mailservice.services import tags
 from tests import factories
 from tests.factories import post
-
-
-@pytest.fixture
-def owner(browser):
-    user = factories.user()
-    factories.sign_in(browser, user)
-    return user
 
 
 def names():

@@ -9,13 +9,6 @@ from tests.factories import post
 BORIS = {"email": "boris@example.org", "full_name": "Boris Ivanov", "comment": "Likes tea"}
 
 
-@pytest.fixture
-def owner(browser):
-    user = factories.user()
-    factories.sign_in(browser, user)
-    return user
-
-
 def number_of_clients():
     return db.session.scalar(select(func.count()).select_from(Client))
 

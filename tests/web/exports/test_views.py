@@ -13,16 +13,6 @@ from tests import factories
 from tests.services.test_reports import SPREAD, attempt
 
 
-@pytest.fixture
-def owner(app):
-    return factories.user(time_zone="UTC")
-
-
-@pytest.fixture
-def signed_in(browser, owner):
-    return factories.sign_in(browser, owner)
-
-
 def rows_of(answer):
     assert answer.status_code == 200
     if answer.mimetype == "text/csv":

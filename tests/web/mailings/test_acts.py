@@ -9,16 +9,6 @@ from tests import factories
 from tests.factories import post
 
 
-@pytest.fixture
-def owner(app):
-    return factories.user(time_zone="UTC")
-
-
-@pytest.fixture
-def signed_in(browser, owner):
-    return factories.sign_in(browser, owner)
-
-
 def mailings_by_title():
     return {m.title: m for m in db.session.query(Mailing)}
 

@@ -14,16 +14,6 @@ WHEN = {
 }
 
 
-@pytest.fixture
-def owner(app):
-    return factories.user(time_zone="UTC")
-
-
-@pytest.fixture
-def signed_in(browser, owner):
-    return factories.sign_in(browser, owner)
-
-
 def sending(mailing: Mailing) -> Attempt:
     with transaction() as session:
         values = {"mailing_id": mailing.id, "owner_id": mailing.owner_id, "occurrence": 0, "due_at": clock.now()}

@@ -16,11 +16,6 @@ def owner(app):
 
 
 @pytest.fixture
-def signed_in(browser, owner):
-    return factories.sign_in(browser, owner)
-
-
-@pytest.fixture
 def draft(owner):
     clients = [factories.client(owner, email=f"{name}@example.org") for name in ("anna", "boris")]
     message = factories.message(owner, subject="Spring sale")

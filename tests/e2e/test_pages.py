@@ -18,7 +18,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, Request
 
 from mailservice.web import security
 from tests import factories
-from tests.browser import axe
+from tests.e2e import axe
 from tests.web import routes
 from tests.web.routes import Things
 
@@ -62,15 +62,15 @@ def things(owner: Any) -> Things:
     return routes.make_things(owner)
 
 
-def context_of(chromium: Browser, address: str, browser: FlaskClient | None, language: str) -> BrowserContext:
+def context_of(chromium: Browser, site: str, browser: FlaskClient | None, language: str) -> BrowserContext:
     """Without animation: a colour on its way from one theme to the other is neither's."""
     context = chromium.new_context(
-        viewport={"width": 1280, "height": 900}, locale=language, reduced_motion="reduce", base_url=address
+        viewport={"width": 1280, "height": 900}, locale=language, reduced_motion="reduce", base_url=site
     )
     if browser:
         cookie = browser.get_cookie("session")
         assert cookie
-        context.add_cookies([{"name": "session", "value": cookie.value, "url": address}])
+        context.add_cookies([{"name": "session", "value": cookie.value, "url": site}])
     return context
 
 
@@ -86,7 +86,7 @@ def pages(app: Flask, browser: FlaskClient, things: Things, *, public_only: bool
 
 
 @pytest.mark.parametrize(("who", "language"), [("owner", "en"), ("owner", "ru"), ("visitor", "en")])
-def test_no_page_shuts_anybody_out_or_loads_much(app, chromium, address, owner, things, who, language):
+def test_no_page_shuts_anybody_out_or_loads_much(app, chromium, site, owner, things, who, language):
     script = axe.source()
     if script is None:
         pytest.skip("axe-core is not here: it takes npm, see “make axe”")
@@ -95,7 +95,7 @@ def test_no_page_shuts_anybody_out_or_loads_much(app, chromium, address, owner, 
     browser = app.test_client()
     if who == "owner":
         factories.sign_in(browser, owner)
-    context = context_of(chromium, address, browser if who == "owner" else None, language)
+    context = context_of(chromium, site, browser if who == "owner" else None, language)
     page, loaded = context.new_page(), Loaded()
     page.on("request", loaded.note)
     found: list[str] = []
@@ -125,11 +125,11 @@ def faults(page: Page, path: str, script: str) -> list[str]:
     return told
 
 
-def test_the_search_for_faults_finds_one(app, chromium, address):
+def test_the_search_for_faults_finds_one(app, chromium, site):
     script = axe.source()
     if script is None:
         pytest.skip("axe-core is not here: it takes npm, see “make axe”")
-    context = context_of(chromium, address, None, "en")
+    context = context_of(chromium, site, None, "en")
     page = context.new_page()
     page.set_content('<html lang="en"><title>x</title><main><img src="x"><p style="color:#ccc">pale</p></main>')
     assert [fault.partition("): ")[2].partition(",")[0] for fault in faults(page, "/x", script)] == [
