@@ -12,6 +12,7 @@ from dataclasses import dataclass
 NAMES = ("full_name", "first_name", "email", "comment", "unsubscribe_url")
 FIELD = re.compile(r"\{\{\s*([A-Za-z_]+)\s*(?:\|([^{}|]*))?\}\}")
 PATRONYMIC = ("вич", "ьич", "мич", "вна", "чна", "шна", "vich", "vna", "ichna")
+ITS_LAST = frozenset("чаhaЧАHA")
 
 
 class Values:
@@ -73,6 +74,6 @@ def fill(parts: Iterable[Part], values: Values, escape: Callable[[str], str] = s
 def first_name(full_name: str) -> str:
     """The given name: the first word, or the second of «Фамилия Имя Отчество»."""
     words = full_name.split()
-    if len(words) == 3 and words[2].lower().endswith(PATRONYMIC):
+    if len(words) == 3 and words[2][-1] in ITS_LAST and words[2].lower().endswith(PATRONYMIC):
         return words[1]
     return words[0] if words else ""

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import html
 import re
+from collections.abc import Sequence
 from email.utils import formatdate, parseaddr
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from mailservice.models import MessageKind
 from mailservice.sending import fields
@@ -45,6 +46,7 @@ __all__ = [
 
 HEADER_NAMES = re.compile(rb"^([!-9;-~]+):", re.MULTILINE)
 LONGEST_SUBJECT = 250  # characters, whatever a client's data makes of it
+made = tuple.__new__  # a NamedTuple in half the time
 FILLINGS = 2_000  # of a letter's holes kept, since first names come again and again
 
 
@@ -151,32 +153,39 @@ class LetterPress:
         """Stable for a delivery, however often it is tried (RFC 5322 3.6.4)."""
         return f"<{self._identity.attempt_id}.{delivery_id}.{self._identity.key}@{self._domain}>"
 
-    def letter(self, to: Recipient | Waiting, *, at: float, key: object = None) -> Letter:
-        """The letter for one recipient; `at` is its Date as a POSIX timestamp. Raises BadLetter.
+    def letter(self, to: Recipient | Waiting, *, at: float) -> Letter:
+        """The letter for one recipient; `at` is its Date as a POSIX timestamp. Raises BadLetter."""
+        return self.letters([(None, to)], at=at)[0]
 
-        `key` is how the caller knows it again; the delivery's id where there is none.
+    def letters(self, pairs: Sequence[tuple[Any, Recipient | Waiting]], *, at: float) -> list[Letter]:
+        """The letters for several recipients, each the second of a pair; the pair is its letter's key.
+
+        Raises BadLetter where one of them cannot be built.
         """
-        delivery_id, email, normalised, full_name, comment = to[:5]
-        signed = self._sign(normalised)
-        given = fields.first_name(full_name)
-        filling = self._fillings.get(given if self._by_first_name else (full_name, email, comment))
-        if filling is None:
-            filling = self._fill(Values(full_name, email, comment, self._url))
-        clean, address, named = self._clean_sender, email, f"{full_name}\r\n <{email}>"
-        if SIMPLE_MAILBOX.fullmatch(named):
-            line = f"To: {named}\r\n".encode("ascii")
-        else:
-            address, clean = envelope_address(email), clean and SIMPLE_ADDRESS.fullmatch(email) is not None
-            line = _sound(b"To", b"To: %b\r\n" % mailbox(full_name, address))
-        pieces = filling.pieces.copy()
-        second, stamp = self._stamp
-        if second != int(at):
-            stamp = self._stamp_of(int(at))
-        pieces[0] = b"%b%b%b%b%d%b%b>" % (self._from, line, filling.subject, stamp, delivery_id, self._after_id, signed)
-        link = self._url_in_body + in_lines(signed)
-        for place in self._tokens:
-            pieces[place] = link
-        return Letter(delivery_id if key is None else key, self.sender, address, b"".join(pieces), clean)
+        # Of all that a sender does for a letter this takes most, so what is the same for all is looked up once.
+        stamp, head, after_id = self._stamp_of(int(at)), self._from, self._after_id
+        filling_of, by_first_name, first_name = self._fillings.get, self._by_first_name, fields.first_name
+        sign, url, places = self._sign, self._url_in_body, self._tokens
+        letters = []
+        for pair in pairs:
+            delivery_id, email, normalised, full_name, comment = pair[1][:5]
+            filling = filling_of(first_name(full_name) if by_first_name else (full_name, email, comment))
+            if filling is None:
+                filling = self._fill(Values(full_name, email, comment, self._url))
+            named, address, clean = f"{full_name}\r\n <{email}>", email, self._clean_sender
+            if SIMPLE_MAILBOX.fullmatch(named):
+                line = f"To: {named}\r\n".encode("ascii")
+            else:
+                address, clean = envelope_address(email), clean and SIMPLE_ADDRESS.fullmatch(email) is not None
+                line = _sound(b"To", b"To: %b\r\n" % mailbox(full_name, address))
+            signed = sign(normalised)
+            pieces = filling.pieces.copy()
+            pieces[0] = b"%b%b%b%b%d%b%b>" % (head, line, filling.subject, stamp, delivery_id, after_id, signed)
+            link = url + in_lines(signed)
+            for place in places:
+                pieces[place] = link
+            letters.append(made(Letter, (pair, self.sender, address, b"".join(pieces), clean)))
+        return letters
 
     def _fill(self, values: Values) -> Filling:
         """The holes filled with a client's data; kept for the next one with the same."""
@@ -196,6 +205,8 @@ class LetterPress:
 
     def _stamp_of(self, second: int) -> bytes:
         """Date, and the beginning of Message-ID, which goes on with the delivery's id."""
+        if self._stamp[0] == second:
+            return self._stamp[1]
         date = formatdate(second).replace("-0000", "+0000")
         self._stamp = second, f"Date: {date}\r\nMessage-ID: <{self._identity.attempt_id}.".encode("ascii")
         return self._stamp[1]

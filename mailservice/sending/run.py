@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterable
 from datetime import datetime
 from itertools import groupby
+from operator import attrgetter, itemgetter
 from typing import TYPE_CHECKING
 
 from mailservice import clock
@@ -29,6 +30,7 @@ PATIENCE_AT_STOP = 4.0  # seconds that answers on their way are waited for when 
 SAME_MOMENT = 0.01  # seconds
 REFUSALS_IN_A_ROW = 5
 LOST_IN_A_ROW = 3
+WAITING, LEAVE_OUT = itemgetter(1), attrgetter("leave_out")
 ACCEPTED = Accepted(Reply(250, None, ""))  # for whom it is enough to know that
 
 
@@ -91,29 +93,39 @@ class Run:
         while (room := most - len(letters)) and not keeper.halted and keeper.is_permitted():
             if not (taken := keeper.take(room)):
                 break
-            now = time.time()
-            letters += [letter for pair in taken if (letter := self._letter(pair, now))]
-        self._refused.take(letter.key[1].delivery_id for letter in letters)
+            letters += self._letters(taken)
+        self._refused.take([letter.key[1].delivery_id for letter in letters])
         return letters
 
-    def _letter(self, pair: tuple[Hold, Waiting], now: float) -> Letter | None:
-        """None where none may be sent: then it has its result."""
-        hold, waiting = pair
-        if hold.is_lost:
-            return None
-        reason = waiting.leave_out
-        if self.keeper.left_out:
-            reason = reason or self.keeper.left_out.get(waiting.delivery_id)
-        if reason:
-            hold.keep(hold.own_entry(waiting, State.SKIPPED, reason, at=clock.now()))
-            return None
+    def _letters(self, taken: list[tuple[Hold, Waiting]]) -> list[Letter]:
+        """The letters of those who may get one; the others have their results then."""
+        if self.keeper.left_out or self.keeper.has_lost or any(map(LEAVE_OUT, map(WAITING, taken))):
+            taken = [pair for pair in taken if self._may_have(*pair)]
+        now = time.time()
         try:
-            letter = self.letters.letter(waiting, at=now, key=pair)
+            letters = self.letters.letters(taken, at=now)
+        except BadLetter:
+            letters = [letter for pair in taken if (letter := self._letter(pair, now))]
+        for hold, some in _by_hold(letters):
+            hold.in_flight += len(some)
+        return letters
+
+    def _may_have(self, hold: Hold, waiting: Waiting) -> bool:
+        """Whether a letter may be made; who is left out has his result then."""
+        if hold.is_lost:
+            return False
+        if reason := waiting.leave_out or self.keeper.left_out.get(waiting.delivery_id):
+            hold.keep(hold.own_entry(waiting, State.SKIPPED, reason, at=clock.now()))
+        return not reason
+
+    def _letter(self, pair: tuple[Hold, Waiting], now: float) -> Letter | None:
+        """One letter; None where none can be built, and then it has its result."""
+        try:
+            return self.letters.letters([pair], at=now)[0]
         except BadLetter as error:
+            hold, waiting = pair
             hold.keep(hold.own_entry(waiting, State.FAILED, Reason.BAD_MESSAGE, at=clock.now(), text=str(error)))
             return None
-        hold.in_flight += 1
-        return letter
 
     def begin(self, letters: list[Letter]) -> list[Letter]:
         """Journal first, then the clock: who slept past the lease or the permission in between begins nothing."""

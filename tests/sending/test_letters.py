@@ -246,6 +246,15 @@ def test_a_letter_is_the_same_at_every_try_but_for_its_date():
     assert read(first.content)["Date"].datetime.timestamp() == AT
 
 
+def test_letters_built_together_are_those_built_one_by_one():
+    press = LetterPress("News, {{ first_name }}", "Good day, {{ full_name }}", IDENTITY)
+    some = [recipient(email=email) for email in ("a@example.org", "anna@почта.рф", "b@example.org")]
+    pairs = [(number, to) for number, to in enumerate(some)]
+    together = press.letters(pairs, at=AT)
+    assert [letter.key for letter in together] == pairs
+    assert [letter[1:] for letter in together] == [press.letter(to, at=AT)[1:] for to in some]
+
+
 def test_letters_of_one_attempt_differ_in_their_message_ids_and_share_no_token():
     press = LetterPress("News", "Good day", IDENTITY)
     one = read(press.letter(Recipient(1, "a@example.org", "a@example.org", "", ""), at=AT).content)

@@ -103,6 +103,14 @@ def test_a_client_deleted_after_the_attempt_was_prepared_gets_no_letter(owner, m
     assert results_of(mailing)["gone@example.org"][0].reason is Reason.CLIENT_DELETED
 
 
+def test_a_letter_that_cannot_be_built_fails_and_its_neighbours_go(owner, mail_server):
+    mailing = due_mailing(owner, [*addresses(3), "an address that is none", "after@example.org"])
+    run_senders()
+    assert sorted(letter.recipient for letter in mail_server.accepted) == ["after@example.org", *addresses(3)]
+    assert results_of(mailing)["an address that is none"][0].reason is Reason.BAD_MESSAGE
+    assert (attempt_of(mailing).sent, attempt_of(mailing).failed) == (4, 1)
+
+
 def test_a_deferred_letter_is_tried_again_when_its_time_comes_with_the_same_message_id(
     owner, mail_server, time_machine
 ):
@@ -127,7 +135,7 @@ def test_a_delay_that_the_reply_names_is_honoured(owner, mail_server):
 
 
 def test_a_letter_deferred_for_a_day_has_failed(owner, mail_server, time_machine):
-    mail_server.on_rcpt("never@example.org", "451 4.3.0 not now")
+    mail_server.on_rcpt("never@example.org", "455 4.3.0 not now")  # it does not speak of pace, whose clock is real
     mailing = due_mailing(owner, ["never@example.org"])
     for _ in range(30):
         run_senders()
