@@ -11,6 +11,7 @@ from sqlalchemy import ColumnElement, Connection, Select, and_, func, or_, selec
 from mailservice.models import Client, SavedFilter, mailing_clients, mailing_filters
 from mailservice.sending import conditions
 from mailservice.sending.conditions import Conditions
+from mailservice.sending.received import Attempts
 
 
 class Audience(NamedTuple):
@@ -37,13 +38,16 @@ def filters_of(mailing_id: int) -> Select[Any]:
     )
 
 
-def members(audience: Audience, between: tuple[int, int] | None = None) -> ColumnElement[bool]:
+def members(
+    audience: Audience, between: tuple[int, int] | None = None, attempts: Attempts | None = None
+) -> ColumnElement[bool]:
     """The question to `Client`: each once, however many filters mean him."""
     listed = mailing_clients.c.mailing_id == audience.mailing_id
     if between:
         listed = and_(listed, mailing_clients.c.client_id.between(*between), Client.id.between(*between))
     on_the_list = Client.id.in_(select(mailing_clients.c.client_id).where(listed))
-    meant = (conditions.where(c, audience.owner_id, now=audience.at, between=between) for c in audience.filters)
+    options: Any = {"now": audience.at, "between": between, "attempts": attempts}
+    meant = (conditions.where(c, audience.owner_id, **options) for c in audience.filters)
     return and_(Client.owner_id == audience.owner_id, or_(on_the_list, *meant))
 
 

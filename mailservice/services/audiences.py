@@ -17,7 +17,7 @@ from mailservice.database import db
 from mailservice.errors import Invalid
 from mailservice.models import Client, Mailing, SavedFilter, User, mailing_clients, mailing_filters
 from mailservice.sending import audience as sending_audience
-from mailservice.services import addresses, pages, texts
+from mailservice.services import addresses, filters, pages, texts
 from mailservice.services.ids import possible
 
 CHUNK = 900  # values in one question; SQLite and PostgreSQL both take them
@@ -193,7 +193,8 @@ def are_meant(mailing: Mailing) -> ColumnElement[bool]:
     """The question to `Client` whether he would get it now."""
     found = db.session.scalars(sending_audience.filters_of(mailing.id)).all()
     now = sending_audience.read(mailing.id, mailing.owner_id, found, clock.now())
-    return sending_audience.members(now)
+    asked_about = frozenset().union(*(wanted.mailings for wanted in now.filters))
+    return sending_audience.members(now, attempts=filters.attempts_of(mailing.owner_id, asked_about))
 
 
 def _clients_of(mailing: Mailing, what: Any) -> Select[Any]:

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from sqlalchemy import Select, func, select
+from sqlalchemy import Select, UnaryExpression, func, select
 
 from mailservice.database import db, matches
 
-__all__ = ["Page", "fetch", "matches"]
+__all__ = ["Page", "fetch", "fetch_once", "matches", "rows"]
 
 Row = TypeVar("Row")
 
@@ -46,3 +46,27 @@ def fetch(query: Select[Any], *, number: int, size: int, rows: bool = False) -> 
     number = min(max(1, number), max(1, -(-total // size)))
     found = db.session.execute(query.limit(size).offset((number - 1) * size))
     return Page(found.all() if rows else found.scalars().all(), number, size, total)
+
+
+def fetch_once(query: Select[Any], *, order: Sequence[Any], number: int, size: int) -> Page[int]:
+    """A page of ids, the first column of `query`, whose conditions are costly: they are asked once for the number
+    of rows and the page alike. `order` is of columns, each with its direction.
+    """
+    columns = [column.element if isinstance(column, UnaryExpression) else column for column in order]
+    found = query.add_columns(*(c.label(f"order_{n}") for n, c in enumerate(columns))).cte("found")
+    places = [found.c[f"order_{n}"] for n in range(len(columns))]
+    ordered = [p.desc() if isinstance(c, UnaryExpression) else p for p, c in zip(places, order, strict=True)]
+    total = select(func.count()).select_from(found).scalar_subquery()
+    id_ = found.c[0]
+    asked = select(id_, total).order_by(*ordered).limit(size)
+    rows = db.session.execute(asked.offset((number - 1) * size)).all()
+    if not rows and number > 1:  # beyond the end: the last page
+        count = db.session.scalar(select(func.count()).select_from(found)) or 0
+        return fetch_once(query, order=order, number=max(1, -(-count // size)), size=size)
+    return Page([row[0] for row in rows], number, size, rows[0][1] if rows else 0)
+
+
+def rows(kind: Any, ids: Sequence[int]) -> list[Any]:
+    """The rows with these ids, in this order."""
+    found = {row.id: row for row in db.session.scalars(select(kind).where(kind.id.in_(ids)))}
+    return [found[number] for number in ids if number in found]

@@ -27,10 +27,10 @@ def using(owner, *saved, audience=None, **values):
 
 def test_a_filter_means_whoever_meets_it_now(owner):
     saved = create(owner, words="anna")
-    assert filters.count(owner, filters.conditions_of(saved)) == 0
+    assert filters.look(owner, filters.conditions_of(saved)) == (0, [])
     anna = factories.client(owner, email="anna@example.org")
-    assert filters.count(owner, filters.conditions_of(saved)) == 1
-    assert [c.id for c in filters.examples(owner, filters.conditions_of(saved))] == [anna.id]
+    count, found = filters.look(owner, filters.conditions_of(saved))
+    assert (count, [c.id for c in found]) == (1, [anna.id])
 
 
 def test_a_name_is_taken_once_in_any_case(owner):

@@ -95,4 +95,5 @@ def _preview(wanted: Conditions | None) -> dict[str, Any] | None:
     """How many the conditions mean now, and some of them."""
     if wanted is None:
         return None
-    return {"count": filters.count(current_user, wanted), "clients": filters.examples(current_user, wanted)}
+    count, found = filters.look(current_user, wanted)
+    return {"count": count, "clients": found}
