@@ -26,6 +26,7 @@ from sqlalchemy import (
     func,
     literal,
     or_,
+    text,
 )
 from sqlalchemy.orm import DeclarativeBase, Session, mapped_column, registry
 from sqlalchemy.types import TypeDecorator
@@ -143,6 +144,24 @@ def read() -> Iterator[Connection]:
         yield connection
 
 
+@contextmanager
+def large_joins() -> Iterator[None]:
+    """For a question of `db.session` about all clients of an owner: tables are joined as wholes, not row by row.
+
+    PostgreSQL would go row by row where it takes a mailing to be small, as it does a new one until its next
+    ANALYZE: that is good for ten rows and takes minutes for a hundred thousand. Joined as wholes both are quick.
+    And to compile such a question, as it would for its costs, takes longer than to answer it.
+    """
+    if db.engine.dialect.name != "postgresql":
+        yield
+        return
+    for setting in ("enable_nestloop", "jit"):
+        db.session.execute(text(f"SET LOCAL {setting} = off"))
+    yield
+    for setting in ("enable_nestloop", "jit"):  # an error ends the transaction, and with it the settings
+        db.session.execute(text(f"SET LOCAL {setting} TO DEFAULT"))
+
+
 @event.listens_for(Session, "before_flush")
 def _refuse_stray_writes(session: Session, *_: Any) -> None:
     if not _writing.get() and (session.new or session.dirty or session.deleted):
@@ -185,11 +204,11 @@ def matches(words: str, *columns: Any) -> ColumnElement[bool]:
     reaches from one column into the next. SQLite folds the case of Latin letters only, so the usual spellings of
     other alphabets are tried too.
     """
-    spellings = {words}
-    if db.engine.dialect.name == "sqlite" and not words.isascii():
-        spellings = {words, words.lower(), words.upper(), words.capitalize(), words.title()}
-    text = reduce(lambda before, column: before + LINE_END + column, columns)
-    return or_(*(func.lower(text).like(func.lower(f"%{_literal(s)}%"), escape="/") for s in sorted(spellings)))
+    if db.engine.dialect.name != "sqlite":
+        joined = reduce(lambda before, column: before + LINE_END + column, columns)
+        return func.lower(joined).like(func.lower(f"%{_literal(words)}%"), escape="/")
+    spellings = {words} if words.isascii() else {words, words.lower(), words.upper(), words.capitalize(), words.title()}
+    return or_(*(c.icontains(s, autoescape=True) for c in columns for s in sorted(spellings)))
 
 
 def _literal(words: str) -> str:

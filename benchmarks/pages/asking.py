@@ -42,7 +42,7 @@ ALSO: dict[str, tuple[str, ...]] = {
     ),
     "clients.new_filter": CONDITIONS,
     "clients.preview": CONDITIONS,
-    "clients.list_duplicates": ("by=name", "by=name&page=10"),
+    "clients.list_duplicates": ("by=name",),
     "mailings.index": ("q=77", "state=running", "state=sending", "sort=title", "sort=newest", "page=10&size=100"),
     "mailings.show": ("q=user777", "page=1000"),
     "mailings.clients": ("find_words=user777", "find_words=anna", "find_words=nobody"),

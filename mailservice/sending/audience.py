@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, func, or_, select
+from sqlalchemy import ColumnElement, Connection, Select, and_, func, or_, select, union
 
 from mailservice.models import Client, SavedFilter, mailing_clients, mailing_filters
 from mailservice.sending import conditions
@@ -38,17 +38,27 @@ def filters_of(mailing_id: int) -> Select[Any]:
     )
 
 
-def members(
-    audience: Audience, between: tuple[int, int] | None = None, attempts: Attempts | None = None
-) -> ColumnElement[bool]:
+def members(audience: Audience, between: tuple[int, int] | None = None) -> ColumnElement[bool]:
     """The question to `Client`: each once, however many filters mean him."""
     listed = mailing_clients.c.mailing_id == audience.mailing_id
     if between:
         listed = and_(listed, mailing_clients.c.client_id.between(*between), Client.id.between(*between))
     on_the_list = Client.id.in_(select(mailing_clients.c.client_id).where(listed))
-    options: Any = {"now": audience.at, "between": between, "attempts": attempts}
-    meant = (conditions.where(c, audience.owner_id, **options) for c in audience.filters)
+    meant = (conditions.where(c, audience.owner_id, now=audience.at, between=between) for c in audience.filters)
     return and_(Client.owner_id == audience.owner_id, or_(on_the_list, *meant))
+
+
+def members_at_once(audience: Audience, attempts: Attempts) -> ColumnElement[bool]:
+    """The same about all clients of the owner; `attempts` are those of the mailings that the filters ask about.
+
+    Each part is a question of its own, not one with OR: so the database finds the best way to each.
+    """
+    parts = [select(mailing_clients.c.client_id).where(mailing_clients.c.mailing_id == audience.mailing_id)]
+    for wanted in audience.filters:
+        parts.append(
+            select(Client.id).where(conditions.where(wanted, audience.owner_id, now=audience.at, attempts=attempts))
+        )
+    return and_(Client.owner_id == audience.owner_id, Client.id.in_(union(*(part.correlate(None) for part in parts))))
 
 
 def last_of_slice(connection: Connection, audience: Audience, *, after: int, size: int) -> int | None:

@@ -138,7 +138,7 @@ def where(
 ) -> ColumnElement[bool]:
     """The question to `Client`, its owner included. `between` bounds the ids that are asked about, both included.
 
-    `attempts`: those of `conditions.mailings`, where they are known; a question about all clients is faster then.
+    `attempts`, all those of `conditions.mailings`: for a question about all clients at once (database.large_joins).
     """
     return and_(Client.owner_id == owner_id, *_parts(conditions, owner_id, now, between, attempts))
 

@@ -90,9 +90,9 @@ def domains(text: str, *, field: str) -> tuple[str, ...]:
 
 
 def meant(owner: User, wanted: Conditions, *, between: tuple[int, int] | None = None) -> ColumnElement[bool]:
-    """The question to `Client` whether he is meant now."""
-    options: Any = {"now": clock.now(), "between": between, "attempts": attempts_of(owner.id, wanted.mailings)}
-    return conditions.where(wanted, owner.id, **options)
+    """The question to `Client` whether he is meant now; without `between` about all at once (database.large_joins)."""
+    attempts = attempts_of(owner.id, wanted.mailings) if between is None else None
+    return conditions.where(wanted, owner.id, now=clock.now(), between=between, attempts=attempts)
 
 
 def attempts_of(owner_id: int, mailing_ids: Collection[int]) -> dict[int, list[int]]:

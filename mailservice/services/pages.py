@@ -8,7 +8,7 @@ from typing import Any, Generic, TypeVar
 
 from sqlalchemy import Select, UnaryExpression, func, select
 
-from mailservice.database import db, matches
+from mailservice.database import db, large_joins, matches
 
 __all__ = ["Page", "fetch", "fetch_once", "matches", "rows"]
 
@@ -37,12 +37,13 @@ class Page(Generic[Row]):
         return min(self.number * self.size, self.total)
 
 
-def fetch(query: Select[Any], *, number: int, size: int, rows: bool = False) -> Page[Any]:
+def fetch(query: Select[Any], *, number: int, size: int, rows: bool = False, total: int | None = None) -> Page[Any]:
     """A page of `query` (which has its order); a number beyond the end means the last page.
 
-    The items are the first column of each row, or with `rows` the whole rows.
+    The items are the first column of each row, or with `rows` the whole rows. `total`: where it is known already.
     """
-    total = db.session.scalar(select(func.count()).select_from(query.order_by(None).subquery())) or 0
+    if total is None:
+        total = db.session.scalar(select(func.count()).select_from(query.order_by(None).subquery())) or 0
     number = min(max(1, number), max(1, -(-total // size)))
     found = db.session.execute(query.limit(size).offset((number - 1) * size))
     return Page(found.all() if rows else found.scalars().all(), number, size, total)
@@ -59,9 +60,11 @@ def fetch_once(query: Select[Any], *, order: Sequence[Any], number: int, size: i
     total = select(func.count()).select_from(found).scalar_subquery()
     id_ = found.c[0]
     asked = select(id_, total).order_by(*ordered).limit(size)
-    rows = db.session.execute(asked.offset((number - 1) * size)).all()
-    if not rows and number > 1:  # beyond the end: the last page
-        count = db.session.scalar(select(func.count()).select_from(found)) or 0
+    with large_joins():
+        rows = db.session.execute(asked.offset((number - 1) * size)).all()
+        is_beyond = not rows and number > 1
+        count = db.session.scalar(select(func.count()).select_from(found)) or 0 if is_beyond else 0
+    if is_beyond:
         return fetch_once(query, order=order, number=max(1, -(-count // size)), size=size)
     return Page([row[0] for row in rows], number, size, rows[0][1] if rows else 0)
 
