@@ -132,21 +132,19 @@ def further(owner_id: int, made: list[tuple[int, int]], deliveries: int) -> Fill
     wanted = Conditions(not_got=small_mailing_id, standing=Standing.MAILABLE)
     saved = filters.create(owner, name="All the others", wanted=wanted)
     audiences.assign(filtered, Audience(), [saved.id])
-    ids = (
-        db.session.scalar(select(func.min(kind.id)).where(of)) or 0
-        for kind, of in ((Delivery, Delivery.attempt_id == attempt_id), (Client, Client.owner_id == owner_id))
-    )
+    delivery_id = db.session.scalar(select(func.min(Delivery.id)).where(Delivery.attempt_id == attempt_id))
     return Filled(
-        mailing_id,
-        attempt_id,
-        *ids,
-        saved.id,
-        open_mailing_id,
-        open_attempt_id,
-        small_mailing_id,
-        draft.id,
-        filtered.id,
-        deliveries,
+        mailing_id=mailing_id,
+        attempt_id=attempt_id,
+        delivery_id=delivery_id or 0,
+        client_id=db.session.scalar(select(func.min(Client.id)).where(Client.owner_id == owner_id)) or 0,
+        filter_id=saved.id,
+        open_mailing_id=open_mailing_id,
+        open_attempt_id=open_attempt_id,
+        small_mailing_id=small_mailing_id,
+        draft_id=draft.id,
+        filtered_id=filtered.id,
+        deliveries=deliveries,
     )
 
 
