@@ -48,7 +48,7 @@ def members(audience: Audience, between: tuple[int, int] | None = None) -> Colum
     return and_(Client.owner_id == audience.owner_id, or_(on_the_list, *meant))
 
 
-def members_at_once(audience: Audience, attempts: Attempts) -> ColumnElement[bool]:
+def members_at_once(audience: Audience, attempts: Attempts | None) -> ColumnElement[bool]:
     """The same about all clients of the owner; `attempts` are those of the mailings that the filters ask about.
 
     Each part is a question of its own, not one with OR: so the database finds the best way to each.
