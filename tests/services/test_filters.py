@@ -1,9 +1,11 @@
 import pytest
 from sqlalchemy import func, select
 
+from mailservice import clock
 from mailservice.database import db, transaction
 from mailservice.errors import Invalid, NotFound, Refused
-from mailservice.models import Mailing, SavedFilter, User, mailing_filters
+from mailservice.models import Client, Mailing, SavedFilter, User, mailing_filters
+from mailservice.sending import audience as sending_audience
 from mailservice.sending.conditions import Conditions
 from mailservice.services import accounts, audiences, filters, leaving, mailing_lists, mailings
 from tests import factories
@@ -116,3 +118,19 @@ def test_an_owner_who_leaves_takes_filters_in_use_along(owner):
         leaving.delete_account(user, proof=accounts.check_password(user, factories.PASSWORD), address=None)
     for table in (SavedFilter, Mailing, mailing_filters):
         assert db.session.scalar(select(func.count()).select_from(table)) == 0
+
+
+def test_all_at_once_or_slice_by_slice_the_same_clients_are_meant(owner):
+    people = [factories.client(owner, full_name=f"Anna {number}") for number in range(6)]
+    tag = factories.tag(owner, "VIP", *people[2:4])
+    for listed, conditions in (
+        ([], ({"any_tags": [tag.id]},)),
+        (people[:3], ({"any_tags": [tag.id]}, {"words": "anna 5"})),
+        (people[:1], ({"words": "nobody"},)),
+    ):
+        mailing = factories.mailing(owner, clients=listed)
+        audience = sending_audience.read(mailing.id, owner.id, conditions, clock.now())
+        whole = db.session.scalars(select(Client.id).where(sending_audience.members_at_once(audience, {})))
+        between = (people[0].id, people[-1].id)
+        sliced = db.session.scalars(select(Client.id).where(sending_audience.members(audience, between)))
+        assert sorted(whole) == sorted(sliced)

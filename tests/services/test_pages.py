@@ -1,10 +1,13 @@
 import pytest
-from sqlalchemy import or_, select
+from sqlalchemy import or_, select, text
 
-from mailservice.database import db
+from mailservice.database import db, large_joins
 from mailservice.models import Client
+from mailservice.sending.conditions import Conditions
+from mailservice.services import clients
 from mailservice.services.pages import Page, fetch, fetch_once, matches, rows
 from tests import factories
+from tests.queries import counted
 
 
 def test_a_page_knows_where_it_stands():
@@ -39,6 +42,25 @@ def test_costly_conditions_are_asked_once_and_a_page_is_the_same(app):
     assert fetch_once(nobody, order=order, number=7, size=2) == Page([], 1, 2, 0)
 
 
+def test_what_is_costly_is_asked_once_for_the_number_and_the_rows(app):
+    owner = factories.user()
+    for number in range(3):
+        factories.client(owner, full_name=f"Anna {number}")
+    with counted() as asked:
+        page = clients.search(owner, wanted=Conditions(words="anna"), number=1, size=2)
+    assert (page.total, len(page.items), sum("LIKE" in statement for statement in asked)) == (3, 2, 1)
+
+
+def test_only_a_question_about_all_clients_is_answered_by_large_joins(app):
+    def setting():
+        return db.session.scalar(text("SHOW enable_nestloop")) if db.engine.dialect.name == "postgresql" else None
+
+    before = setting()
+    with large_joins():
+        within = setting()
+    assert (before, within, setting()) in (("on", "off", "on"), (None, None, None))
+
+
 ODD = (
     "50% off",
     "a_b",
@@ -62,8 +84,8 @@ ODD = (
 )
 def test_a_search_finds_what_a_search_of_each_column_finds(app, words):
     owner = factories.user()
-    for number, text in enumerate((*ODD, "Иван", "иванов", "Boris")):
-        places = {place: text if number % 3 == n else "" for n, place in enumerate(("full_name", "comment"))}
+    for number, odd in enumerate((*ODD, "Иван", "иванов", "Boris")):
+        places = {place: odd if number % 3 == n else "" for n, place in enumerate(("full_name", "comment"))}
         factories.client(owner, **places)
     columns = (Client.email, Client.full_name, Client.comment)
     spellings = {words, words.lower(), words.upper(), words.capitalize(), words.title()}
