@@ -26,7 +26,9 @@ from sqlalchemy import (
     func,
     literal,
     or_,
+    select,
     text,
+    true,
 )
 from sqlalchemy.orm import DeclarativeBase, Session, mapped_column, registry
 from sqlalchemy.types import TypeDecorator
@@ -150,16 +152,16 @@ def large_joins() -> Iterator[None]:
 
     PostgreSQL would go row by row where it takes a mailing to be small, as it does a new one until its next
     ANALYZE: that is good for ten rows and takes minutes for a hundred thousand. Joined as wholes both are quick.
-    And to compile such a question, as it would for its costs, takes longer than to answer it.
+    And to compile such a question, as it would for its costs, takes longer than to answer it; its rows fit into memory.
     """
     if db.engine.dialect.name != "postgresql":
         yield
         return
-    for setting in ("enable_nestloop", "jit"):
-        db.session.execute(text(f"SET LOCAL {setting} = off"))
+    settings = {"enable_nestloop": "off", "jit": "off", "work_mem": "32MB"}
+    db.session.execute(select(*(func.set_config(name, value, true()) for name, value in settings.items())))
     yield
-    for setting in ("enable_nestloop", "jit"):  # an error ends the transaction, and with it the settings
-        db.session.execute(text(f"SET LOCAL {setting} TO DEFAULT"))
+    # The others may stay until the transaction ends, as all of them do with an error.
+    db.session.execute(text("SET LOCAL enable_nestloop TO DEFAULT"))
 
 
 @event.listens_for(Session, "before_flush")
