@@ -9,8 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, bindparam, exists, literal, or_, select, tuple_
-from sqlalchemy.orm import aliased
+from sqlalchemy import ColumnElement, Select, and_, bindparam, exists, literal, or_, select, tuple_
 
 from mailservice.models import Attempt, Batch, Client, Delivery, Result, State
 
@@ -35,36 +34,32 @@ def received(
         query = query.where(*_but_for_the_lost(list(attempts.get(mailing_id, ()))))
     else:
         query = query.join(Attempt, Attempt.id == Delivery.attempt_id).where(
-            Attempt.mailing_id == mailing_id, Attempt.owner_id == owner_id, _has(GOT)
+            Attempt.mailing_id == mailing_id, Attempt.owner_id == owner_id, _results(GOT).exists()
         )
     return exists((query.where(Delivery.client_id.between(*between)) if between else query).correlate(Client))
 
 
 def _but_for_the_lost(ids: list[int]) -> tuple[ColumnElement[bool], ...]:
-    """A result is looked up only where a batch is not through: else all that there is not is `sent`."""
-    attempts: Any = bindparam(
-        None, ids, expanding=True, literal_execute=True
-    )  # for the planner, which knows their sizes
-    maybe = aliased(Result)
-    lost = exists().where(
-        Result.attempt_id.in_(attempts),
-        Result.delivery_id == Delivery.id,
-        Result.round == Delivery.round,
-        Result.state.in_(NOT_GOT),
-        _is_not(State.SENT, Result),
-        or_(Result.round == 1, ~_has((State.UNKNOWN,), maybe, maybe.attempt_id.in_(attempts))),
-    )
+    """A result is looked up only where a batch is under way: where it is through, all that there is not is `sent`."""
+    attempts: Any = bindparam(None, ids, expanding=True, literal_execute=True)  # the planner knows their sizes
+    troubles = (Result.attempt_id.in_(attempts), _is_not(State.SENT))
+    maybe = select(Result.delivery_id).where(*troubles, Result.state == State.UNKNOWN)
+    lost = select(Result.delivery_id, Result.round).where(*troubles, Result.state.in_(NOT_GOT))
     waiting = select(Batch.attempt_id, Batch.number).where(Batch.attempt_id.in_(attempts), Batch.waiting > 0)
-    is_through = tuple_(Delivery.attempt_id, Delivery.batch).not_in(waiting)
-    return Delivery.attempt_id.in_(attempts), ~lost, or_(is_through, _has(GOT))
+    batch = tuple_(Delivery.attempt_id, Delivery.batch)
+    # No EXISTS: for that the planner would read all results there are.
+    is_sent = _results((State.SENT,)).limit(1).scalar_subquery().is_not(None)
+    is_got = or_(batch.not_in(waiting), and_(batch.in_(waiting.where(Batch.waiting < Batch.size)), is_sent))
+    is_lost = tuple_(Delivery.id, Delivery.round).in_(lost)
+    return Delivery.attempt_id.in_(attempts), or_(and_(~is_lost, is_got), Delivery.id.in_(maybe))
 
 
-def _has(states: Sequence[State], result: Any = Result, *further: ColumnElement[bool]) -> ColumnElement[bool]:
-    """Whether any round of the delivery came to this end."""
-    is_so = (result.delivery_id == Delivery.id, result.state.in_(states), _is_not(State.DEFERRED, result), *further)
-    return exists().where(*is_so).correlate(Delivery)
+def _results(states: Sequence[State]) -> Select[Any]:
+    """Results of a delivery that came to this end, in any round."""
+    is_so = (Result.delivery_id == Delivery.id, Result.state.in_(states), _is_not(State.DEFERRED))
+    return select(Result.id).where(*is_so).correlate(Delivery)
 
 
-def _is_not(state: State, result: Any) -> ColumnElement[bool]:
+def _is_not(state: State) -> ColumnElement[bool]:
     """Literally, as the partial indexes say it."""
-    return result.state != literal(state, Result.state.type, literal_execute=True)
+    return Result.state != literal(state, Result.state.type, literal_execute=True)
