@@ -48,16 +48,17 @@ def members(audience: Audience, between: tuple[int, int] | None = None) -> Colum
     return and_(Client.owner_id == audience.owner_id, or_(on_the_list, *meant))
 
 
-def members_at_once(audience: Audience, attempts: Attempts | None) -> ColumnElement[bool]:
+def members_at_once(audience: Audience, attempts: Attempts | None, *, has_list: bool = True) -> ColumnElement[bool]:
     """The same about all clients of the owner; `attempts` are those of the mailings that the filters ask about.
 
     Each part is a question of its own, not one with OR: so the database finds the best way to each.
     """
+    options: Any = {"now": audience.at, "attempts": attempts}
+    meant = [conditions.where(wanted, audience.owner_id, **options) for wanted in audience.filters]
+    if len(meant) == 1 and not has_list:
+        return meant[0]
     parts = [select(mailing_clients.c.client_id).where(mailing_clients.c.mailing_id == audience.mailing_id)]
-    for wanted in audience.filters:
-        parts.append(
-            select(Client.id).where(conditions.where(wanted, audience.owner_id, now=audience.at, attempts=attempts))
-        )
+    parts += [select(Client.id).where(question) for question in meant]
     return and_(Client.owner_id == audience.owner_id, Client.id.in_(union(*(part.correlate(None) for part in parts))))
 
 

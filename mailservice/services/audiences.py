@@ -9,7 +9,7 @@ from typing import Any
 
 from flask_babel import gettext as _
 from flask_babel import ngettext
-from sqlalchemy import ColumnElement, Select, func, insert, literal, select
+from sqlalchemy import ColumnElement, Select, exists, func, insert, literal, select
 from sqlalchemy import delete as delete_rows
 
 from mailservice import clock
@@ -204,7 +204,9 @@ def are_meant(mailing: Mailing) -> ColumnElement[bool]:
     found = db.session.scalars(sending_audience.filters_of(mailing.id)).all()
     now = sending_audience.read(mailing.id, mailing.owner_id, found, clock.now())
     asked_about = frozenset().union(*(wanted.mailings for wanted in now.filters))
-    return sending_audience.members_at_once(now, filters.attempts_of(mailing.owner_id, asked_about))
+    attempts = filters.attempts_of(mailing.owner_id, asked_about)
+    has_list = db.session.scalar(select(exists().where(mailing_clients.c.mailing_id == mailing.id))) or False
+    return sending_audience.members_at_once(now, attempts, has_list=has_list)
 
 
 def _listed(mailing: Mailing, what: Any) -> Select[Any]:
