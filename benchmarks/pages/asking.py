@@ -51,7 +51,6 @@ ALSO: dict[str, tuple[str, ...]] = {
     "messages.offered_readers": ("who=user777", "who=nobody"),
     "home.sent": ("period=month",),
     "reports.again": ("to=unknown",),
-    "reports.attempt": ("",),
     "reports.domains": ("attempt={attempt_id}", "mailing={mailing_id}"),
     "reports.by_mailing": ("by=month&page=2",),
     "reports.by_period": ("by=month", "by=week", "mailing={mailing_id}"),
@@ -100,17 +99,21 @@ def paths(app: Flask, things: Things, filled: Filled, role: Role) -> Iterator[st
     for rule in routes.rules(app):
         if "GET" not in routes.methods(rule) or not _is_his(rule, role):
             continue
-        path = routes.address(app, rule, large.arguments(rule))
-        yield path
-        yield from (f"{path}?{query.format(**names)}" for query in ALSO.get(rule.endpoint, ()))
-        if "attempt_id" in rule.arguments:
-            under_way = replace(large, attempt_id=filled.open_attempt_id)
-            path = routes.address(app, rule, under_way.arguments(rule))
+        for about in (large, *_others(rule, large, filled)):
+            path = routes.address(app, rule, about.arguments(rule))
             yield path
             yield from (f"{path}?{query.format(**names)}" for query in ALSO.get(rule.endpoint, ()))
-        if "mailing_id" in rule.arguments:
-            for other in (filled.open_mailing_id, filled.draft_id, filled.filtered_id):
-                yield routes.address(app, rule, replace(large, mailing_id=other).arguments(rule))
+
+
+def _others(rule: Rule, large: Things, filled: Filled) -> list[Things]:
+    """What such a page is asked about beside the largest: what is under way, and drafts."""
+    named = {routes.ROWS[rule.endpoint.partition(".")[0]] if name == "row_id" else name for name in rule.arguments}
+    if "attempt_id" in named:
+        return [replace(large, attempt_id=filled.open_attempt_id)]
+    if "mailing_id" in named:
+        ids = (filled.open_mailing_id, filled.draft_id, filled.filtered_id)
+        return [replace(large, mailing_id=mailing_id) for mailing_id in ids]
+    return []
 
 
 def _is_his(rule: Rule, role: Role) -> bool:
