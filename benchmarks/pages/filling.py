@@ -5,12 +5,25 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import NamedTuple
 
-from sqlalchemy import Connection, insert, text
+from sqlalchemy import Connection, func, insert, select, text
 
 from mailservice import clock
-from mailservice.database import write
-from mailservice.models import Attempt, AttemptStatus, Mailing, MailingStatus, Message, Periodicity
+from mailservice.database import db, transaction, write
+from mailservice.models import (
+    Attempt,
+    AttemptStatus,
+    Client,
+    Delivery,
+    Mailing,
+    MailingStatus,
+    Message,
+    Periodicity,
+    User,
+)
 from mailservice.models.batch import SIZE
+from mailservice.sending.conditions import Conditions, Standing
+from mailservice.services import audiences, filters, mailings, tags
+from mailservice.services.audiences import Audience
 
 LARGE = 5  # attempts that go to all clients and make up half of the deliveries, as far as the clients suffice
 MESSAGES = 50
@@ -18,9 +31,14 @@ DAYS = 365  # over which the attempts lie
 
 CLIENTS = """
 INSERT INTO clients (owner_id, email, email_normalised, full_name, comment, created_at, updated_at)
-SELECT :owner, address, address, 'Anna Petrova ' || n, 'Asked for news',
+SELECT :owner, address, address, (ARRAY['Anna Petrova ', 'Анна Петрова '])[1 + n % 2] || n, 'Asked for news',
     now() - n * interval '1 minute', now()
-FROM (SELECT n, 'user' || n || '@domain' || n % 200 || '.example' AS address FROM generate_series(1, :number) n) made
+FROM (SELECT n, CASE WHEN n % 100 = 0 THEN 'user' || n - 1 || '+news@domain' || (n - 1) % 200 || '.example'
+        ELSE 'user' || n || '@domain' || n % 200 || '.example' END AS address FROM generate_series(1, :number) n) made
+"""
+TAGGED = """
+INSERT INTO client_tags (client_id, tag_id, owner_id)
+SELECT id, :tag, :owner FROM clients WHERE owner_id = :owner AND id % :every = 0
 """
 AUDIENCE = """
 INSERT INTO mailing_clients (mailing_id, client_id, owner_id)
@@ -72,12 +90,18 @@ FROM generate_series(1, :number) n
 
 
 class Filled(NamedTuple):
-    """What the pages are asked about: the largest of each kind."""
+    """What the pages are asked about: the largest of each kind; drafts to everybody, by list and by a filter."""
 
     mailing_id: int
     attempt_id: int
+    delivery_id: int
     client_id: int
+    filter_id: int
+    open_mailing_id: int
     open_attempt_id: int
+    small_mailing_id: int
+    draft_id: int
+    filtered_id: int
     deliveries: int
 
 
@@ -92,10 +116,36 @@ def fill(owner_id: int, *, clients: int, mailings: int, deliveries: int) -> Fill
     for number in range(mailings):
         size = clients if number < large else min(small, clients)
         made.append(_mailing(owner_id, number, messages[number % MESSAGES], size, clients))
-    with write() as connection:
-        client_id = connection.scalar(text("SELECT min(id) FROM clients WHERE owner_id = :owner"), {"owner": owner_id})
     total = sum(size for _, _, size in made)
-    return Filled(made[1][0], made[1][1], int(client_id or 0), made[0][1], total)
+    with transaction():
+        return further(owner_id, [(mailing_id, attempt_id) for mailing_id, attempt_id, _ in made], total)
+
+
+def further(owner_id: int, made: list[tuple[int, int]], deliveries: int) -> Filled:
+    """Tags, a filter, and drafts beside the mailings that are made."""
+    owner = db.session.get_one(User, owner_id)
+    (open_mailing_id, open_attempt_id), (mailing_id, attempt_id), (small_mailing_id, _) = made[0], made[1], made[-1]
+    draft, filtered = (mailings.duplicate(mailings.own(owner, number)) for number in (mailing_id, small_mailing_id))
+    for name, every in (("Many", 3), ("Few", 1000)):
+        values = {"owner": owner_id, "tag": tags.ensure(owner, [name])[name.lower()], "every": every}
+        db.session.execute(text(TAGGED), values)
+    wanted = Conditions(not_got=small_mailing_id, standing=Standing.MAILABLE)
+    saved = filters.create(owner, name="All the others", wanted=wanted)
+    audiences.assign(filtered, Audience(), [saved.id])
+    delivery_id = db.session.scalar(select(func.min(Delivery.id)).where(Delivery.attempt_id == attempt_id))
+    return Filled(
+        mailing_id=mailing_id,
+        attempt_id=attempt_id,
+        delivery_id=delivery_id or 0,
+        client_id=db.session.scalar(select(func.min(Client.id)).where(Client.owner_id == owner_id)) or 0,
+        filter_id=saved.id,
+        open_mailing_id=open_mailing_id,
+        open_attempt_id=open_attempt_id,
+        small_mailing_id=small_mailing_id,
+        draft_id=draft.id,
+        filtered_id=filtered.id,
+        deliveries=deliveries,
+    )
 
 
 def _messages(connection: Connection, owner_id: int) -> list[int]:

@@ -6,11 +6,12 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, func, or_, select
+from sqlalchemy import ColumnElement, Connection, Select, and_, func, or_, select, union
 
 from mailservice.models import Client, SavedFilter, mailing_clients, mailing_filters
 from mailservice.sending import conditions
 from mailservice.sending.conditions import Conditions
+from mailservice.sending.received import Attempts
 
 
 class Audience(NamedTuple):
@@ -45,6 +46,20 @@ def members(audience: Audience, between: tuple[int, int] | None = None) -> Colum
     on_the_list = Client.id.in_(select(mailing_clients.c.client_id).where(listed))
     meant = (conditions.where(c, audience.owner_id, now=audience.at, between=between) for c in audience.filters)
     return and_(Client.owner_id == audience.owner_id, or_(on_the_list, *meant))
+
+
+def members_at_once(audience: Audience, attempts: Attempts | None, *, has_list: bool = True) -> ColumnElement[bool]:
+    """The same about all clients of the owner; `attempts` are those of the mailings that the filters ask about.
+
+    Each part is a question of its own, not one with OR: so the database finds the best way to each.
+    """
+    options: Any = {"now": audience.at, "attempts": attempts}
+    meant = [conditions.where(wanted, audience.owner_id, **options) for wanted in audience.filters]
+    if len(meant) == 1 and not has_list:
+        return meant[0]
+    parts = [select(mailing_clients.c.client_id).where(mailing_clients.c.mailing_id == audience.mailing_id)]
+    parts += [select(Client.id).where(question) for question in meant]
+    return and_(Client.owner_id == audience.owner_id, Client.id.in_(union(*(part.correlate(None) for part in parts))))
 
 
 def last_of_slice(connection: Connection, audience: Audience, *, after: int, size: int) -> int | None:

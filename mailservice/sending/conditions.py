@@ -10,11 +10,12 @@ from datetime import date, datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import ColumnElement, Select, and_, exists, literal, or_, select
+from sqlalchemy import ColumnElement, Select, and_, exists, or_, select
 
 from mailservice import clock
 from mailservice.database import matches
-from mailservice.models import Attempt, Client, Delivery, Mailing, Result, State, Suppression, client_tags
+from mailservice.models import Client, Mailing, Suppression, client_tags
+from mailservice.sending.received import Attempts, received
 
 MOST_TAGS = 50  # in one condition
 MOST_DOMAINS = 50
@@ -128,13 +129,23 @@ def replace_tag(conditions: Conditions, tag_id: int, by: int) -> Conditions:
 
 
 def where(
-    conditions: Conditions, owner_id: int, *, now: datetime, between: tuple[int, int] | None = None
+    conditions: Conditions,
+    owner_id: int,
+    *,
+    now: datetime,
+    between: tuple[int, int] | None = None,
+    attempts: Attempts | None = None,
 ) -> ColumnElement[bool]:
-    """The question to `Client`, its owner included. `between` bounds the ids that are asked about, both included."""
-    return and_(Client.owner_id == owner_id, *_parts(conditions, owner_id, now, between))
+    """The question to `Client`, its owner included. `between` bounds the ids that are asked about, both included.
+
+    `attempts`, all those of `conditions.mailings`: for a question about all clients at once (database.large_joins).
+    """
+    return and_(Client.owner_id == owner_id, *_parts(conditions, owner_id, now, between, attempts))
 
 
-def _parts(c: Conditions, owner_id: int, now: datetime, between: tuple[int, int] | None) -> Iterable[Any]:
+def _parts(
+    c: Conditions, owner_id: int, now: datetime, between: tuple[int, int] | None, attempts: Attempts | None
+) -> Iterable[Any]:
     if between:
         yield Client.id.between(*between)
     if c.words:
@@ -154,10 +165,10 @@ def _parts(c: Conditions, owner_id: int, now: datetime, between: tuple[int, int]
     if c.added_days:
         yield Client.created_at >= now - timedelta(days=c.added_days)
     if c.got:
-        yield exists(_received(c.got, owner_id, between))
+        yield received(c.got, owner_id, between, attempts)
     if c.not_got:  # of a mailing that is gone nobody knows who got it: then nobody is meant, rather than everybody
         yield exists(select(Mailing.id).where(Mailing.id == c.not_got, Mailing.owner_id == owner_id).correlate(None))
-        yield ~exists(_received(c.not_got, owner_id, between))
+        yield ~received(c.not_got, owner_id, between, attempts)
     if c.standing:
         suppressed = exists(_suppressed(owner_id))
         yield suppressed if c.standing is Standing.SUPPRESSED else ~suppressed
@@ -172,23 +183,6 @@ def _tagged(tag_ids: Collection[int], owner_id: int, between: tuple[int, int] | 
     query = select(column).where(column == Client.id, client_tags.c.tag_id.in_(tag_ids))
     query = query.where(client_tags.c.owner_id == owner_id)
     return (query.where(column.between(*between)) if between else query).correlate(Client)
-
-
-def _received(mailing_id: int, owner_id: int, between: tuple[int, int] | None) -> Select[Any]:
-    deferred = literal(State.DEFERRED, Result.state.type, literal_execute=True)
-    query = (
-        select(Delivery.id)
-        .join(Attempt, Attempt.id == Delivery.attempt_id)
-        .join(Result, Result.delivery_id == Delivery.id)
-        .where(
-            Delivery.client_id == Client.id,
-            Attempt.mailing_id == mailing_id,
-            Attempt.owner_id == owner_id,
-            Result.state.in_([State.SENT, State.UNKNOWN]),
-            Result.state != deferred,  # literally, as the partial index says it
-        )
-    )
-    return (query.where(Delivery.client_id.between(*between)) if between else query).correlate(Client)
 
 
 def _suppressed(owner_id: int) -> Select[Any]:

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
 from flask_babel import gettext as _
 from flask_babel import ngettext
-from sqlalchemy import ColumnElement, Select, func, insert, literal, select
+from sqlalchemy import ColumnElement, Select, exists, func, insert, literal, select
 from sqlalchemy import delete as delete_rows
 
 from mailservice import clock
-from mailservice.database import db
+from mailservice.database import db, large_joins
 from mailservice.errors import Invalid
 from mailservice.models import Client, Mailing, SavedFilter, User, mailing_clients, mailing_filters
 from mailservice.sending import audience as sending_audience
-from mailservice.services import addresses, pages, texts
+from mailservice.services import addresses, filters, pages, texts
 from mailservice.services.ids import possible
 
 CHUNK = 900  # values in one question; SQLite and PostgreSQL both take them
@@ -77,8 +77,7 @@ def size(owner: User) -> int:
 def find(owner: User, words: str) -> Sequence[Client]:
     """Up to `MATCHES` clients whose address or name contains `words`."""
     query = select(Client).where(Client.owner_id == owner.id)
-    if words:
-        query = query.where(pages.matches(words, Client.email, Client.full_name))
+    query = query.where(_matches(words)) if words else query
     return db.session.scalars(query.order_by(Client.email_normalised).limit(MATCHES)).all()
 
 
@@ -103,15 +102,18 @@ def addresses_of(owner: User, ids: Iterable[int]) -> list[str]:
 
 def as_text(mailing: Mailing) -> str | None:
     """The list of a mailing as one address a line; None when it is too large for that."""
-    query = _listed(mailing, Client.email).limit(EDITABLE + 1)
+    query = _listed(mailing, Client.email).order_by(Client.email_normalised).limit(EDITABLE + 1)
     found = list(db.session.scalars(query))
     return None if len(found) > EDITABLE else "\n".join(found)
 
 
 def count(mailing: Mailing) -> int:
     """How many would get it now, by list and by filters."""
-    query = _clients_of(mailing, Client.id).order_by(None).subquery()
-    return db.session.scalar(select(func.count()).select_from(query)) or 0
+    if not filter_ids_of(mailing):
+        return count_listed(mailing)
+    query = select(func.count()).select_from(Client).where(are_meant(mailing))
+    with large_joins():
+        return db.session.scalar(query) or 0
 
 
 def is_empty(mailing: Mailing) -> bool:
@@ -120,16 +122,24 @@ def is_empty(mailing: Mailing) -> bool:
 
 
 def count_listed(mailing: Mailing) -> int:
+    """How many are on its list: whoever is there is still a client."""
     query = select(func.count()).where(mailing_clients.c.mailing_id == mailing.id)
     return db.session.scalar(query) or 0
 
 
 def members(mailing: Mailing, *, words: str = "", number: int = 1, size: int = 50) -> pages.Page:
     """Who would get the mailing now, by address."""
-    query = _clients_of(mailing, Client)
+    by_filter = bool(filter_ids_of(mailing))
+    query = select(Client.id).where(are_meant(mailing)) if by_filter else _listed(mailing, Client.id)
     if words:
-        query = query.where(pages.matches(words, Client.email, Client.full_name))
-    return pages.fetch(query, number=number, size=size)
+        query = query.where(_matches(words))
+    if words or by_filter:
+        page = pages.fetch_once(query, order=(Client.email_normalised,), number=number, size=size)
+    else:
+        page = pages.fetch(
+            query.order_by(Client.email_normalised), number=number, size=size, total=count_listed(mailing)
+        )
+    return replace(page, items=pages.rows(Client, page.items))
 
 
 def assign(mailing: Mailing, audience: Audience | None, filter_ids: Collection[int] | None = None) -> None:
@@ -190,22 +200,18 @@ def copy(source: Mailing, target: Mailing) -> None:
 
 
 def are_meant(mailing: Mailing) -> ColumnElement[bool]:
-    """The question to `Client` whether he would get it now."""
+    """The question to `Client` whether he would get it now, about all at once (database.large_joins)."""
     found = db.session.scalars(sending_audience.filters_of(mailing.id)).all()
     now = sending_audience.read(mailing.id, mailing.owner_id, found, clock.now())
-    return sending_audience.members(now)
-
-
-def _clients_of(mailing: Mailing, what: Any) -> Select[Any]:
-    """Everybody who would get it now."""
-    if not filter_ids_of(mailing):
-        return _listed(mailing, what)
-    return select(what).where(are_meant(mailing)).order_by(Client.email_normalised)
+    asked_about = frozenset().union(*(wanted.mailings for wanted in now.filters))
+    attempts = filters.attempts_of(mailing.owner_id, asked_about)
+    has_list = db.session.scalar(select(exists().where(mailing_clients.c.mailing_id == mailing.id))) or False
+    return sending_audience.members_at_once(now, attempts, has_list=has_list)
 
 
 def _listed(mailing: Mailing, what: Any) -> Select[Any]:
     query = select(what).join(mailing_clients, mailing_clients.c.client_id == Client.id)
-    return query.where(mailing_clients.c.mailing_id == mailing.id).order_by(Client.email_normalised)
+    return query.where(mailing_clients.c.mailing_id == mailing.id)
 
 
 def _own_ids(owner: User, ids: Iterable[int]) -> Iterator[int]:

@@ -13,6 +13,13 @@ from mailservice.models import Attempt, Batch
 STATES = ("sent", "waiting", "failed", "unknown", "skipped", "cancelled")  # in the order of bars and tiles
 
 
+class MoreThan(int):
+    """A number that was not counted to its end; pages say so."""
+
+    def __str__(self) -> str:
+        return f">{int(self)}"
+
+
 @dataclass(frozen=True)
 class Counts:
     """Deliveries by state; `waiting` are those without a final result in their current round."""

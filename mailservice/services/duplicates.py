@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from flask_babel import gettext as _
-from sqlalchemy import ColumnElement, Subquery, Table, case, func, literal, select, update
+from sqlalchemy import ColumnElement, Subquery, Table, and_, case, func, literal, or_, select, union_all, update
 from sqlalchemy import delete as delete_rows
 from sqlalchemy.dialects import postgresql, sqlite
 
@@ -137,11 +137,27 @@ def _members(owner: User, likeness: Likeness, keys: Sequence[str]) -> dict[str, 
 
 
 def _keyed(owner: User, likeness: Likeness) -> Subquery:
-    """(id, key): who has the same key is alike. Nobody is like another for having no name."""
-    query = select(Client.id, _key(likeness).label("key")).where(Client.owner_id == owner.id)
+    """(id, key): who has the same key is alike. Nobody is like another for having no name.
+
+    Of mailboxes only those that have another spelling, and whoever has that: of most, address and key are the same.
+    """
+    own = Client.owner_id == owner.id
+    query = select(Client.id, _key(likeness).label("key"))
     if likeness is Likeness.NAME:
-        query = query.where(Client.full_name != "")
-    return query.subquery()
+        return query.where(own, Client.full_name != "").subquery()
+    spelt = query.where(own, _is_spelt_otherwise()).cte("spelt")
+    plain = select(Client.id, Client.email_normalised.label("key"))
+    plain = plain.where(own, ~_is_spelt_otherwise(), Client.email_normalised.in_(select(spelt.c.key)))
+    return union_all(select(spelt.c.id, spelt.c.key), plain).subquery()
+
+
+def _is_spelt_otherwise() -> ColumnElement[bool]:
+    """Whether the key of a mailbox may be another than its address."""
+    address = Client.email_normalised
+    gmail, other = (f"@{domain}" for domain in GMAIL)
+    return or_(
+        address.contains("+"), address.endswith(other), and_(address.endswith(gmail), address.like(f"%.%{gmail}"))
+    )
 
 
 def _key(likeness: Likeness) -> ColumnElement[str]:

@@ -7,13 +7,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Table, case, func, or_, select
+from sqlalchemy import Table, case, func, literal, or_, select
 
 from mailservice.database import db
 from mailservice.models import Attempt, Mailing, Message, User, mailing_clients, mailing_filters
 from mailservice.services import mailings, pages
-from mailservice.services.counting import Counts, counts_of
+from mailservice.services.counting import Counts, MoreThan, counts_of
 from mailservice.services.mailings import Phase
+
+MOST_COUNTED = 10_000  # clients of one mailing: a page of lists shows up to a hundred
 
 
 class Order(enum.StrEnum):
@@ -31,7 +33,7 @@ class Line:
     mailing: Mailing
     subject: str
     phase: Phase
-    clients: int  # by list
+    clients: int  # by list; counted no further than MOST_COUNTED
     filters: int  # saved filters that add to them
     last_attempt: Attempt | None
     counts: Counts | None
@@ -79,7 +81,7 @@ def lines(found: Sequence[Mailing]) -> list[Line]:
 
 def _lines(rows) -> list[Line]:
     ids = [mailing.id for mailing, _subject, _word in rows]
-    clients, filtered = _numbers(mailing_clients, ids), _numbers(mailing_filters, ids)
+    clients, filtered = _sizes(mailing_clients, ids), _sizes(mailing_filters, ids)
     attempts = _last_attempts(ids)
     counts = counts_of(attempts.values())
     return [
@@ -96,10 +98,11 @@ def _lines(rows) -> list[Line]:
     ]
 
 
-def _numbers(pairs: Table, mailing_ids: list[int]) -> dict[int, int]:
-    column = pairs.c.mailing_id
-    query = select(column, func.count()).where(column.in_(mailing_ids)).group_by(column)
-    return {row[0]: row[1] for row in db.session.execute(query)}
+def _sizes(pairs: Table, mailing_ids: list[int]) -> dict[int, int]:
+    few = select(literal(1)).where(pairs.c.mailing_id == Mailing.id).correlate(Mailing).limit(MOST_COUNTED + 1)
+    size = select(func.count()).select_from(few.subquery()).scalar_subquery()
+    rows = db.session.execute(select(Mailing.id, size).where(Mailing.id.in_(mailing_ids)))
+    return {row[0]: row[1] if row[1] <= MOST_COUNTED else MoreThan(MOST_COUNTED) for row in rows}
 
 
 def _last_attempts(mailing_ids: list[int]) -> dict[int, Attempt]:

@@ -11,11 +11,11 @@ from sqlalchemy import ColumnElement, and_, func, literal, select
 from sqlalchemy import delete as delete_rows
 from sqlalchemy.dialects import postgresql, sqlite
 
-from mailservice.database import db
+from mailservice.database import db, large_joins
 from mailservice.errors import Invalid
 from mailservice.models import Client, User, client_tags
 from mailservice.sending.conditions import Conditions
-from mailservice.services import filters, tags
+from mailservice.services import filters, pages, tags
 from mailservice.services.ids import possible
 
 SLICE = 5000  # clients looked at in one transaction
@@ -43,12 +43,15 @@ class Chosen:
 
 def count(owner: User, chosen: Chosen) -> int:
     """How many of the owner's clients they are now."""
-    return db.session.scalar(select(func.count()).select_from(Client).where(_are(owner, chosen))) or 0
+    query = select(func.count()).select_from(Client).where(_are(owner, chosen))
+    with large_joins():
+        return db.session.scalar(query) or 0
 
 
 def examples(owner: User, chosen: Chosen, *, most: int = 5) -> Sequence[Client]:
-    query = select(Client).where(_are(owner, chosen)).order_by(Client.full_name, Client.id).limit(most)
-    return db.session.scalars(query).all()
+    query = select(Client.id).where(_are(owner, chosen))
+    page = pages.fetch_once(query, order=(Client.full_name, Client.id), number=1, size=most)
+    return pages.rows(Client, page.items)
 
 
 def last_id(owner: User) -> int:

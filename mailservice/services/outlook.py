@@ -7,7 +7,7 @@ from datetime import timedelta
 
 from sqlalchemy import func, select
 
-from mailservice.database import db
+from mailservice.database import db, large_joins
 from mailservice.models import Attempt, AttemptStatus, Client, Mailing, Suppression, User
 from mailservice.services import audiences
 
@@ -40,7 +40,8 @@ def recipients(mailing: Mailing) -> Recipients:
         )
         .where(Suppression.owner_id == mailing.owner_id, audiences.are_meant(mailing))
     )
-    suppressed = db.session.scalar(query) or 0
+    with large_joins():
+        suppressed = db.session.scalar(query) or 0
     number = audiences.count(mailing) - suppressed
     return Recipients(number, suppressed, mailing.doubled, mailing.unknown)
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import func, select, text
 from sqlalchemy.orm import joinedload
 
 from mailservice.database import Model, db
@@ -93,7 +93,10 @@ def event_lines(events: Sequence[Event]) -> list[EventLine]:
 
 def tries_of(delivery_id: int) -> Sequence[Result]:
     """All that became of a delivery, in order."""
-    return db.session.scalars(select(Result).where(Result.delivery_id == delivery_id).order_by(Result.id)).all()
+    query = select(Result).where(Result.delivery_id == delivery_id)
+    parts = (text("results.state = 'deferred'"), text("results.state <> 'deferred'"))  # one index each
+    found = [result for part in parts for result in db.session.scalars(query.where(part))]
+    return sorted(found, key=lambda result: result.id)
 
 
 def _events(query: Any) -> Sequence[Event]:

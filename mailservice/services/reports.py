@@ -226,7 +226,7 @@ def _which(attempt: Attempt, which: Which) -> Select:
         kind = _kind(found, attempt, which).where(_is_not_sent)
         query = query.where(tuple_(Delivery.id, Delivery.round).in_(kind))
     if which.words:
-        query = query.where(Delivery.email.icontains(which.words, autoescape=True))
+        query = query.where(pages.matches(which.words, Delivery.email))
     return query
 
 

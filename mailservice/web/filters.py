@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 from babel.dates import get_timezone, get_timezone_location, get_timezone_name
+from babel.numbers import format_decimal as babel_decimal
 from flask import Flask, current_app, request
-from flask_babel import format_datetime, format_decimal, format_timedelta, get_locale
+from flask_babel import format_datetime, format_timedelta, get_locale
 from flask_babel import get_timezone as here
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
@@ -16,6 +18,7 @@ from markupsafe import Markup, escape
 
 from mailservice import clock
 from mailservice.services import access
+from mailservice.services.counting import MoreThan
 from mailservice.web import states
 
 # What the rail on the left shows, as far as the page exists: endpoint, word.
@@ -75,7 +78,13 @@ def from_now(value: datetime) -> str:
 
 def number(value: Any) -> str:
     """A whole number as the language groups its digits."""
-    return str(format_decimal(value or 0))
+    shown = _grouped(int(value or 0), str(get_locale() or "en"))
+    return _("more than %(number)s", number=shown) if isinstance(value, MoreThan) else shown
+
+
+@lru_cache(maxsize=1 << 14)  # a list shows hundreds
+def _grouped(value: int, locale: str) -> str:
+    return str(babel_decimal(value, locale=locale))
 
 
 def zone_word(name: str | None = None) -> str:

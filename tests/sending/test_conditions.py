@@ -1,3 +1,4 @@
+from collections import Counter
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
@@ -169,7 +170,9 @@ def deliver(mailing, **states):
         attempt.status = AttemptStatus.DONE
         session.add(attempt)
         session.flush()
-        session.execute(insert(Batch), [{"attempt_id": attempt.id, "number": 1, "size": 9, "waiting": 9}])
+        counts = Counter(state.value for _client, state in states.values())
+        batch = {"attempt_id": attempt.id, "number": 1, "size": counts.total(), "waiting": 0}
+        session.execute(insert(Batch), [batch | counts])
         for client, state in states.values():
             values = {"email": client.email, "email_normalised": client.email, "full_name": "", "comment": ""}
             delivery = Delivery(attempt_id=attempt.id, batch=1, client_id=client.id, round=1, **values)

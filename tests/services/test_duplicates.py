@@ -54,6 +54,19 @@ def test_one_mailbox_is_found_behind_plus_tags_and_the_dots_of_gmail(owner):
     ]
 
 
+def test_a_mailbox_is_one_however_it_is_spelt_and_wherever_the_plain_spelling_is(owner):
+    alike = (
+        ("anna@example.org", "anna+a+b@example.org"),
+        ("boris+@example.org", "boris+x@example.org"),  # nobody has the plain one
+        ("c.lara@gmail.com", "clara@gmail.com", "clara@googlemail.com", "cl.ara+x@googlemail.com"),
+        ("dora@googlemail.com", "d.ora@gmail.com"),
+    )
+    alone = ("+eva@example.org", "eva@example.org", "f.edor@example.org", "fedor@example.org", "gleb@gmail.com")
+    for email in (*alone, *(email for group in reversed(alike) for email in group), "h.@x.gmail.com", "h@x.gmail.com"):
+        client(owner, email)
+    assert sorted(map(sorted, groups(owner))) == sorted(map(sorted, alike))
+
+
 def test_one_name_is_found_in_any_case_and_no_name_is_no_likeness(owner):
     for email, name in (("a@x.org", "Anna Petrova"), ("b@x.org", " anna petrova "), ("c@x.org", ""), ("d@x.org", "")):
         client(owner, email, full_name=name)

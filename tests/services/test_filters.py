@@ -1,9 +1,11 @@
 import pytest
 from sqlalchemy import func, select
 
+from mailservice import clock
 from mailservice.database import db, transaction
 from mailservice.errors import Invalid, NotFound, Refused
-from mailservice.models import Mailing, SavedFilter, User, mailing_filters
+from mailservice.models import Client, Mailing, SavedFilter, User, mailing_filters
+from mailservice.sending import audience as sending_audience
 from mailservice.sending.conditions import Conditions
 from mailservice.services import accounts, audiences, filters, leaving, mailing_lists, mailings
 from tests import factories
@@ -27,10 +29,10 @@ def using(owner, *saved, audience=None, **values):
 
 def test_a_filter_means_whoever_meets_it_now(owner):
     saved = create(owner, words="anna")
-    assert filters.count(owner, filters.conditions_of(saved)) == 0
+    assert filters.look(owner, filters.conditions_of(saved)) == (0, [])
     anna = factories.client(owner, email="anna@example.org")
-    assert filters.count(owner, filters.conditions_of(saved)) == 1
-    assert [c.id for c in filters.examples(owner, filters.conditions_of(saved))] == [anna.id]
+    count, found = filters.look(owner, filters.conditions_of(saved))
+    assert (count, [c.id for c in found]) == (1, [anna.id])
 
 
 def test_a_name_is_taken_once_in_any_case(owner):
@@ -116,3 +118,19 @@ def test_an_owner_who_leaves_takes_filters_in_use_along(owner):
         leaving.delete_account(user, proof=accounts.check_password(user, factories.PASSWORD), address=None)
     for table in (SavedFilter, Mailing, mailing_filters):
         assert db.session.scalar(select(func.count()).select_from(table)) == 0
+
+
+def test_all_at_once_or_slice_by_slice_the_same_clients_are_meant(owner):
+    people = [factories.client(owner, full_name=f"Anna {number}") for number in range(6)]
+    tag = factories.tag(owner, "VIP", *people[2:4])
+    for listed, conditions in (
+        ([], ({"any_tags": [tag.id]},)),
+        (people[:3], ({"any_tags": [tag.id]}, {"words": "anna 5"})),
+        (people[:1], ({"words": "nobody"},)),
+    ):
+        mailing = factories.mailing(owner, clients=listed)
+        audience = sending_audience.read(mailing.id, owner.id, conditions, clock.now())
+        whole = db.session.scalars(select(Client.id).where(sending_audience.members_at_once(audience, {})))
+        between = (people[0].id, people[-1].id)
+        sliced = db.session.scalars(select(Client.id).where(sending_audience.members(audience, between)))
+        assert sorted(whole) == sorted(sliced)

@@ -10,6 +10,7 @@ from mailservice.models import Attempt, AttemptStatus, Mailing, MailingStatus, P
 from mailservice.services import audiences, mailing_lists, mailings
 from mailservice.services.mailings import Phase
 from mailservice.services.schedule import Schedule
+from mailservice.web import filters
 from tests import factories
 
 TOMORROW = (datetime.now(UTC) + timedelta(days=1)).replace(tzinfo=None, microsecond=0)
@@ -265,3 +266,17 @@ def test_an_equal_mailing_is_made_later_or_with_another_title(app, owner, anna):
     with transaction() as session:
         session.get(Mailing, first).created_at = clock.now() - mailings.TWINS_WITHIN
     assert make("Digest") != first
+
+
+def test_a_list_counts_the_clients_of_a_mailing_to_a_limit_and_says_so(app, monkeypatch):
+    monkeypatch.setattr(mailing_lists, "MOST_COUNTED", 2)
+    owner = factories.user()
+    people = [factories.client(owner) for _ in range(4)]
+    for title, number in (("A", 0), ("B", 2), ("C", 3), ("D", 4)):
+        factories.mailing(owner, title=title, clients=people[:number])
+    lines = mailing_lists.search(owner, order=mailing_lists.Order.TITLE).items
+    assert [(line.clients, str(line.clients)) for line in lines] == [(0, "0"), (2, "2"), (2, ">2"), (2, ">2")]
+    with app.test_request_context():
+        shown = [filters.number(line.clients) for line in lines]
+    assert [text.split()[-1] for text in shown] == ["0", "2", "2", "2"]
+    assert [len(text.split()) > 1 for text in shown] == [False, False, True, True]

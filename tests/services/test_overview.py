@@ -1,13 +1,14 @@
 import pytest
-from sqlalchemy import delete
+from sqlalchemy import delete, insert
 
 from mailservice import clock
 from mailservice.database import db, transaction
-from mailservice.models import Attempt, AttemptStatus, Event, Mailing
+from mailservice.models import Attempt, AttemptStatus, Event, Mailing, Result, State
 from mailservice.services import audit, overview
 from mailservice.services.audit import Action
 from mailservice.services.mailings import Phase
 from tests import factories
+from tests.queries import counted
 
 
 @pytest.fixture
@@ -62,3 +63,17 @@ def test_an_event_names_its_subject_as_long_as_that_is_there(owner):
     with transaction() as session:
         session.execute(delete(Mailing))
     assert overview.event_lines([db.session.get_one(Event, events[1].id)])[0].subject == ""
+
+
+def test_the_tries_of_a_delivery_come_in_order_and_by_the_indexes_there_are(owner):
+    tried = (State.DEFERRED, State.DEFERRED, State.FAILED)
+    with transaction() as session:
+        for delivery_id in (7, 8):
+            row = {"delivery_id": delivery_id, "attempt_id": 1, "round": 1, "tried_at": clock.now()}
+            session.execute(insert(Result), [row | {"state": state} for state in tried])
+    with counted() as asked:
+        found = overview.tries_of(8)
+    assert [(result.delivery_id, result.state) for result in found] == [(8, state) for state in tried]
+    about_results = [query for query in asked if "FROM results" in query]
+    assert about_results
+    assert all("<> 'deferred'" in query or "= 'deferred'" in query for query in about_results)

@@ -8,6 +8,7 @@ from typing import Any
 
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
+from werkzeug.datastructures import MultiDict
 from wtforms import (
     DateField,
     Field,
@@ -170,6 +171,12 @@ class BulkForm(Form):
         if self.scope.data == "all":
             return Chosen(wanted=self.conditions())
         return Chosen(ids=tuple(sorted(set(self.client.data or []))))
+
+
+def mailings_named(values: MultiDict[str, str]) -> list[int]:
+    """Ids of mailings that the fields name, also of such that are too old to be offered."""
+    found = (values.get(name, "") for name in ("got", "missed"))
+    return [int(text) for text in found if text.isascii() and text.isdigit() and len(text) < 19]
 
 
 def _number(text: str | None) -> int | None:

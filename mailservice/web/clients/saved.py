@@ -7,7 +7,6 @@ from typing import Any
 from flask import flash, redirect, render_template, request, url_for
 from flask_babel import gettext as _
 from flask_login import current_user
-from werkzeug.datastructures import MultiDict
 
 from mailservice.database import transaction
 from mailservice.errors import Refused
@@ -15,7 +14,7 @@ from mailservice.models import SavedFilter
 from mailservice.sending.conditions import Conditions
 from mailservice.services import filters, tags
 from mailservice.web.clients import blueprint, words
-from mailservice.web.clients.forms import ConditionsForm, SavedFilterForm, fields_of
+from mailservice.web.clients.forms import ConditionsForm, SavedFilterForm, fields_of, mailings_named
 from mailservice.web.forms import errors_beside, page
 
 
@@ -32,7 +31,7 @@ def list_filters():
 def new_filter():
     given = request.form if request.method == "POST" else request.args
     form = SavedFilterForm(given)
-    form.offer(current_user, also=_named(given))
+    form.offer(current_user, also=mailings_named(given))
     wanted = form.read(current_user)
     if request.method == "POST" and wanted is not None and "preview" not in request.form:
         with errors_beside(form), transaction():
@@ -66,7 +65,7 @@ def edit_filter(filter_id: int):
 @blueprint.get("/filters/preview")
 def preview():
     form = ConditionsForm(request.args)
-    form.offer(current_user, also=_named(request.args))
+    form.offer(current_user, also=mailings_named(request.args))
     return render_template("clients/preview.html", preview=_preview(form.read(current_user)), form=form)
 
 
@@ -81,12 +80,6 @@ def delete_filter(filter_id: int):
     return redirect(url_for(".list_filters"))
 
 
-def _named(values: MultiDict[str, str]) -> list[int]:
-    """Ids of mailings that the fields name, also of such that are too old to be offered."""
-    found = (values.get(name, "") for name in ("got", "missed"))
-    return [int(text) for text in found if text.isascii() and text.isdigit() and len(text) < 19]
-
-
 def _page(form: SavedFilterForm, wanted: Conditions | None, saved: SavedFilter | None):
     return page("clients/filter.html", form, saved=saved, preview=_preview(wanted), known_tags=tags.names(current_user))
 
@@ -95,4 +88,5 @@ def _preview(wanted: Conditions | None) -> dict[str, Any] | None:
     """How many the conditions mean now, and some of them."""
     if wanted is None:
         return None
-    return {"count": filters.count(current_user, wanted), "clients": filters.examples(current_user, wanted)}
+    count, found = filters.look(current_user, wanted)
+    return {"count": count, "clients": found}

@@ -14,7 +14,7 @@ from mailservice.sending import conditions
 from mailservice.services import clients, consents, filters, tags, timeline, unsubscribing
 from mailservice.web import paging
 from mailservice.web.clients import blueprint, words
-from mailservice.web.clients.forms import ClientForm, ConditionsForm
+from mailservice.web.clients.forms import ClientForm, ConditionsForm, mailings_named
 from mailservice.web.forms import errors_beside, page
 from mailservice.web.suppressions import words as stops
 
@@ -22,7 +22,7 @@ from mailservice.web.suppressions import words as stops
 @blueprint.get("")
 def index():
     form = ConditionsForm(request.args)
-    form.offer(current_user)
+    form.offer(current_user, also=mailings_named(request.args))
     wanted = form.read(current_user)
     found = None if wanted is None else clients.search(current_user, wanted=wanted, **paging.asked())
     shown = found.items if found else []

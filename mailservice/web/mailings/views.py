@@ -102,6 +102,7 @@ def show(mailing_id: int) -> ResponseReturnValue:
     mailing = mailings.own(current_user, mailing_id)
     words = texts.search_words(request.args.get("q"))
     watch = watching.one(mailing, servers=servers.names(), now=clock.now())
+    clients = audiences.members(mailing, words=words, **paging.asked() | {"size": CLIENTS})
     return render_template(
         "mailings/show.html",
         mailing=mailing,
@@ -111,9 +112,9 @@ def show(mailing_id: int) -> ResponseReturnValue:
         disabled_by=mailings.disabled_by(mailing),
         firings=list(islice(schedule.of(mailing).firings(after=clock.now()), FIRINGS)),
         attempts=reports.attempts(current_user, mailing_id=mailing_id, size=ATTEMPTS),
-        audience=audiences.count(mailing),
+        audience=audiences.count(mailing) if words else clients.total,
         filters=saved_filters.of_mailing(mailing),
-        clients=audiences.members(mailing, words=words, **paging.asked() | {"size": CLIENTS}),
+        clients=clients,
         words=words,
         now=clock.now,
     )

@@ -4,6 +4,7 @@ import pytest
 
 from mailservice.database import db
 from mailservice.models import SavedFilter, mailing_filters
+from mailservice.services import filters
 from tests import factories
 from tests.factories import post
 
@@ -141,3 +142,12 @@ def test_a_mailing_uses_a_filter_and_its_page_says_who_matches(owner, browser, a
     assert f'value="{row.id}" checked' in form
     post(browser, f"{url}/edit", values | {"filter_ids": [], "audience": "all"})
     assert "asks anew" not in browser.get(url).text
+
+
+def test_the_list_takes_a_filter_about_a_mailing_that_is_too_old_to_be_offered(owner, browser, anna, monkeypatch):
+    old = factories.mailing(owner, title="Spring sale", clients=[])
+    factories.mailing(owner, title="Summer sale", clients=[])
+    monkeypatch.setattr(filters, "OFFERED", 1)
+    page = browser.get(f"/clients?missed={old.id}")
+    assert "Anna Petrova" in page.text
+    assert "Spring sale" in page.text
