@@ -46,7 +46,7 @@ OVERWRITE = "CASE WHEN {new} <> '' THEN {new} ELSE {old} END"
 COUNTS = text(f"SELECT r.state, count(*) FROM import_rows r WHERE {SLICE} GROUP BY r.state")  # nosec B608
 JUDGEMENT = """CASE WHEN s.id IS NOT NULL THEN 'suppressed' WHEN c.id IS NULL THEN 'new'
                 WHEN {name} = c.full_name AND {comment} = c.comment THEN 'unchanged' ELSE 'changed' END"""
-STOPPED = "s.owner_id = :owner AND s.email_normalised = r.email_normalised"
+STOPPED = "s.owner_id + 0 = :owner AND s.email_normalised = r.email_normalised"
 # A duplicate of a row in an earlier slice is looked for one by one: as an EXISTS it might be answered by a
 # hash of the whole ledger.
 TAKEN = f"""
