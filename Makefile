@@ -93,3 +93,8 @@ bench-import: development
 .PHONY: axe
 axe: development
 	@$(BIN)/python -m tests.e2e.axe
+
+# make bench-audiences ARGS="--clients 1000000": how long audiences by saved filters take to freeze on PostgreSQL.
+.PHONY: bench-audiences
+bench-audiences: development
+	@$(BIN)/python -m benchmarks.audiences $(ARGS)

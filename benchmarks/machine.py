@@ -9,11 +9,15 @@ from pathlib import Path
 
 
 def description() -> str:
-    load = ", ".join(f"{value:.1f}" for value in os.getloadavg())
     return (
         f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC; {os.cpu_count()} × {_processor()}, {_memory():.0f} GB, "
-        f"{platform.system()} {platform.release()}, Python {platform.python_version()}; load before: {load}"
+        f"{platform.system()} {platform.release()}, Python {platform.python_version()}; load before: {load()}"
     )
+
+
+def load() -> str:
+    """Of the last minute, five and fifteen."""
+    return ", ".join(f"{value:.1f}" for value in os.getloadavg())
 
 
 def _processor() -> str:

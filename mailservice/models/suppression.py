@@ -42,7 +42,7 @@ class Suppression(Model):
 
     id: Mapped[Key]
     owner_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"))
-    email_normalised: Mapped[str] = mapped_column(String(320))
+    email_normalised: Mapped[str] = mapped_column(String(320), index=True)
     reason: Mapped[SuppressionReason] = mapped_column(enum_type(SuppressionReason))
     before: Mapped[SuppressionReason | None] = mapped_column(enum_type(SuppressionReason, name="before"))
     detail: Mapped[str] = mapped_column(Text, default="")

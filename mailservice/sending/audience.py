@@ -42,7 +42,7 @@ def members(audience: Audience, between: tuple[int, int] | None = None) -> Colum
     """The question to `Client`: each once, however many filters mean him."""
     listed = mailing_clients.c.mailing_id == audience.mailing_id
     if between:
-        listed = and_(listed, mailing_clients.c.client_id.between(*between), Client.id.between(*between))
+        listed = and_(listed, mailing_clients.c.client_id.between(*between))
     on_the_list = Client.id.in_(select(mailing_clients.c.client_id).where(listed))
     meant = (conditions.where(c, audience.owner_id, now=audience.at, between=between) for c in audience.filters)
     return and_(Client.owner_id == audience.owner_id, or_(on_the_list, *meant))

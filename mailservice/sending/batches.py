@@ -35,6 +35,9 @@ from mailservice.sending import audience as audiences
 from mailservice.sending.audience import Audience
 
 SLICE = 10 * SIZE  # deliveries prepared in one transaction
+# A slice is a few thousand clients beside tables of any size: always by index. Of a range of ids the database thinks
+# as of a large part of the table, and would read all deliveries and all results again for each slice.
+BY_INDEX = "SET LOCAL enable_seqscan = off; SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off"
 PATIENCE = timedelta(hours=24)  # without any progress
 
 
@@ -131,6 +134,8 @@ def _copy_audience(connection: Connection, attempt_id: int, chosen: Audience, af
     dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
     # A client deleted and made again while the audience is copied is not copied twice.
     statement = dialect.insert(Delivery).from_select(columns, rows).on_conflict_do_nothing()
+    if dialect is postgresql:
+        connection.exec_driver_sql(BY_INDEX)
     count = connection.execute(statement, execution_options={"preserve_rowcount": True}).rowcount
     _count(connection, attempt_id, first)
     return count

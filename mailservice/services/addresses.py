@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 from email_validator import EmailNotValidError, validate_email
 from flask_babel import gettext as _
@@ -16,8 +16,7 @@ PLAIN = re.compile(r"([A-Za-z0-9_+-]+(?:\.[A-Za-z0-9_+-]+)*)@([A-Za-z0-9.-]+)")
 LONGEST_PLAIN = 64  # of the part before the @, and as much again for the domain: far below every limit
 
 
-@dataclass(frozen=True)
-class Address:
+class Address(NamedTuple):
     """`given`: as a person typed it; `normalised`: lower case and ASCII, what uniqueness compares."""
 
     given: str

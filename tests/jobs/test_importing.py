@@ -16,7 +16,7 @@ from tests import factories
 from tests import importing as make
 from tests.faults.conftest import Processes, processes, wait_until  # noqa: F401
 
-ROWS = 30_000
+ROWS = 50_000
 
 
 def waiting():

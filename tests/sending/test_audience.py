@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import delete, insert, select
+from sqlalchemy import delete, event, insert, select
 
 from mailservice import clock
 from mailservice.database import db, transaction, write
@@ -212,3 +212,32 @@ def test_a_slice_asks_about_so_many_clients_however_few_are_meant(owner, small_s
     db.session.rollback()
     assert db.session.get(Attempt, attempt_id).prepared_to == clients[-1].id
     assert audiences_by_occurrence(mailing) == {0: ["c029"]}
+
+
+def test_a_slice_reads_no_table_as_a_whole(owner, small_slices):
+    """However few rows there are for the moment, and whatever the database makes of that: on PostgreSQL."""
+    if db.engine.dialect.name == "sqlite":
+        pytest.skip("SQLite joins by index alone")
+    clients = many(owner, 25)
+    earlier = factories.mailing(owner, clients=clients)
+    tag = factories.tag(owner, "VIP", *clients)
+    filters = [factories.saved_filter(owner, "a", any_tags=[tag.id], standing="mailable")]
+    filters += [factories.saved_filter(owner, name, **{name: earlier.id}) for name in ("got", "not_got")]
+    attempt_id = planned(filtered_mailing(owner, *filters))
+    plans = []
+
+    def explain(connection, cursor, statement, parameters, *_):
+        if statement.startswith("INSERT INTO deliveries"):
+            aside = cursor.connection.execute(f"EXPLAIN {statement}", parameters)
+            plans.append("\n".join(row[0] for row in aside))
+
+    event.listen(db.engine, "before_cursor_execute", explain)
+    try:
+        prepare(attempt_id)
+    finally:
+        event.remove(db.engine, "before_cursor_execute", explain)
+    assert len(plans) == 3
+    for plan in plans:
+        assert "uq_results_final" in plan
+        for much in ("Seq Scan", "Hash Join", "Merge Join", "ix_deliveries_attempt_id_batch"):
+            assert much not in plan

@@ -190,6 +190,10 @@ def test_who_got_a_mailing_and_who_did_not(owner, people):
     assert meant(owner, Conditions(got=mailing.id)) == ["anna", "clara"]
     assert meant(owner, Conditions(not_got=mailing.id)) == ["boris"]
     assert meant(owner, Conditions(got=mailing.id, not_got=other.id)) == ["anna", "clara"]
+    for client, got in ((anna, True), (boris, False), (clara, True)):
+        between = (client.id, client.id)
+        assert bool(meant(owner, Conditions(got=mailing.id), between=between)) is got
+        assert bool(meant(owner, Conditions(not_got=mailing.id), between=between)) is not got
 
 
 def test_of_a_mailing_that_is_gone_or_somebody_elses_nobody_is_meant(owner, people):
@@ -197,6 +201,9 @@ def test_of_a_mailing_that_is_gone_or_somebody_elses_nobody_is_meant(owner, peop
     for mailing_id in (theirs.id, 2**62):
         assert meant(owner, Conditions(not_got=mailing_id)) == []
         assert meant(owner, Conditions(got=mailing_id)) == []
+    deliver(theirs, anna=(people["anna"], State.SENT))  # nor does what they sent to his clients count
+    assert meant(owner, Conditions(got=theirs.id)) == []
+    assert meant(owner, Conditions(got=theirs.id), between=(1, people["clara"].id)) == []
 
 
 def test_mailable_or_suppressed(owner, people):
