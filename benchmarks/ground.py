@@ -61,7 +61,7 @@ def app_on(folder: Path, *, mail_port: int, database_url: str = "", redis_url: s
     )
 
 
-def body(size: int = 4700) -> str:
+def body(size: int = 3650) -> str:
     """Markdown that makes, with its HTML part, a letter of about twice its size."""
     paragraph = (
         "Dear {{ first_name | friend }}, this week we have **new things** on the shelves, among them a lamp, "
