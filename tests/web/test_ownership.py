@@ -80,7 +80,7 @@ def test_what_is_open_to_a_role_answers(app, browser, things, role):
     assert wrong == []
 
 
-REFUSED = {"reports.again": 409}  # all letters have arrived: there is nothing to send again
+REFUSED = {"reports.again": 409, "reports.send_again": 409}  # all letters have arrived: there is nothing to send
 LEADS_TO_THE_DOOR = {"account.end_all_sessions"}
 
 
