@@ -14,6 +14,7 @@ from mailservice.models import Attempt, Batch, Client, Delivery, Reason, Result,
 from mailservice.sending.batches import is_final
 
 LEASE = timedelta(seconds=30)
+made = tuple.__new__  # a NamedTuple in half the time
 
 
 class Waiting(NamedTuple):
@@ -65,10 +66,12 @@ def _read_new(connection: Connection, attempt_id: int, sizes: dict[int, int]) ->
     """The deliveries of batches that nobody held before, by their numbers: none of them has a result."""
     if not sizes:
         return {}
-    rows = connection.execute(_reading_new(), {"attempt": attempt_id, "numbers": list(sizes)}).all()
+    result = connection.execute(_reading_new(), {"attempt": attempt_id, "numbers": list(sizes)})
+    rows = result.cursor.fetchall() if result.cursor else []  # as the driver has them: in half the time
+    result.close()
     if len(rows) != sum(sizes.values()):
         return {}  # not as new as they look
-    every = _named([Waiting(*row) for row in rows])
+    every = _named([made(Waiting, (*row, 0, None)) for row in rows])
     found, start = {}, 0
     for number, size in sizes.items():
         found[number] = every[start : start + size]
