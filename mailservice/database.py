@@ -151,13 +151,13 @@ def large_joins() -> Iterator[None]:
     """For a question of `db.session` about all clients of an owner: tables are joined as wholes, not row by row.
 
     PostgreSQL would go row by row where it takes a mailing to be small, as it does a new one until its next
-    ANALYZE: that is good for ten rows and takes minutes for a hundred thousand. Joined as wholes both are quick.
-    And to compile such a question, as it would for its costs, takes longer than to answer it; its rows fit into memory.
+    ANALYZE: that is good for ten rows and takes minutes for a hundred thousand. Joined as wholes both are quick,
+    and the rows fit into memory.
     """
     if db.engine.dialect.name != "postgresql":
         yield
         return
-    settings = {"enable_nestloop": "off", "jit": "off", "work_mem": "32MB"}
+    settings = {"enable_nestloop": "off", "work_mem": "32MB"}
     db.session.execute(select(*(func.set_config(name, value, true()) for name, value in settings.items())))
     yield
     # The others may stay until the transaction ends, as all of them do with an error.
@@ -184,6 +184,15 @@ def _prepare_sqlite(connection: Any, _: Any) -> None:
     ):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
+
+
+@event.listens_for(Engine, "connect")
+def _prepare_postgresql(connection: Any, _: Any) -> None:
+    """No JIT: to compile a question, as PostgreSQL would for its costs, takes longer than to answer any of ours."""
+    if isinstance(connection, sqlite3.Connection):
+        return
+    connection.execute("SET jit = off")
+    connection.commit()
 
 
 @event.listens_for(Engine, "begin")
