@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from mailservice.models import MessageKind
 from mailservice.sending import fields
-from mailservice.sending.claims import Waiting
+from mailservice.sending.claims import Waiting, made
 from mailservice.sending.content import Content, Problem, check, compile_content, preview
 from mailservice.sending.encoding import (
     SIMPLE_ADDRESS,
@@ -46,7 +46,6 @@ __all__ = [
 
 HEADER_NAMES = re.compile(rb"^([!-9;-~]+):", re.MULTILINE)
 LONGEST_SUBJECT = 250  # characters, whatever a client's data makes of it
-made = tuple.__new__  # a NamedTuple in half the time
 FILLINGS = 2_000  # of a letter's holes kept, since first names come again and again
 
 

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import func, select, text
+from sqlalchemy import func, select
 from sqlalchemy.orm import joinedload
 
 from mailservice.database import Model, db
-from mailservice.models import Attempt, Breaker, Client, Event, Mailing, Message, Result, User
+from mailservice.models import Attempt, Breaker, Client, Event, Mailing, Message, User
 from mailservice.services import mailings, reports
 from mailservice.services.mailings import Phase
 from mailservice.services.reports import AttemptLine
@@ -89,14 +89,6 @@ def event_lines(events: Sequence[Event]) -> list[EventLine]:
     """Each with the name of its subject, in one question for each kind of subject."""
     names = _names("user", User.email, events) | _names("mailing", Mailing.title, events)
     return [EventLine(event, names.get((event.subject_type, event.subject_id), "")) for event in events]
-
-
-def tries_of(delivery_id: int) -> Sequence[Result]:
-    """All that became of a delivery, in order."""
-    query = select(Result).where(Result.delivery_id == delivery_id)
-    parts = (text("results.state = 'deferred'"), text("results.state <> 'deferred'"))  # one index each
-    found = [result for part in parts for result in db.session.scalars(query.where(part))]
-    return sorted(found, key=lambda result: result.id)
 
 
 def _events(query: Any) -> Sequence[Event]:

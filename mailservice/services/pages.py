@@ -61,12 +61,12 @@ def fetch_once(query: Select[Any], *, order: Sequence[Any], number: int, size: i
     id_ = found.c[0]
     asked = select(id_, total).order_by(*ordered).limit(size)
     with large_joins():
-        rows = db.session.execute(asked.offset((number - 1) * size)).all()
-        is_beyond = not rows and number > 1
+        listed = db.session.execute(asked.offset((number - 1) * size)).all()
+        is_beyond = not listed and number > 1
         count = db.session.scalar(select(func.count()).select_from(found)) or 0 if is_beyond else 0
     if is_beyond:
         return fetch_once(query, order=order, number=max(1, -(-count // size)), size=size)
-    return Page([row[0] for row in rows], number, size, rows[0][1] if rows else 0)
+    return Page([row[0] for row in listed], number, size, listed[0][1] if listed else 0)
 
 
 def rows(kind: Any, ids: Sequence[int]) -> list[Any]:

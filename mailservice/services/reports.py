@@ -277,12 +277,19 @@ def _waiting(attempt: Attempt, query: Select) -> Select:
 
 def delivery_lines(found: Sequence[Delivery]) -> list[DeliveryLine]:
     """These deliveries, of any attempts, each with its latest result."""
-    query = select(Result).where(Result.delivery_id.in_([d.id for d in found])).order_by(Result.id)
-    results: dict[int, list[Result]] = {d.id: [] for d in found}
-    for part in (_is_deferred, _is_final):  # one index each
-        for result in db.session.scalars(query.where(part)):
-            results[result.delivery_id].append(result)
-    return [_delivery_line(d, results[d.id]) for d in found]
+    results = results_of([delivery.id for delivery in found])
+    return [_delivery_line(delivery, results[delivery.id]) for delivery in found]
+
+
+def results_of(delivery_ids: Sequence[int]) -> dict[int, list[Result]]:
+    """All that became of these deliveries, by delivery and in order."""
+    query = select(Result).where(Result.delivery_id.in_(delivery_ids))
+    parts = (_is_deferred, _is_final)  # one index each
+    found = [result for part in parts for result in db.session.scalars(query.where(part))]
+    results: dict[int, list[Result]] = {delivery_id: [] for delivery_id in delivery_ids}
+    for result in sorted(found, key=lambda result: result.id):
+        results[result.delivery_id].append(result)
+    return results
 
 
 def _delivery_line(delivery: Delivery, results: list[Result]) -> DeliveryLine:

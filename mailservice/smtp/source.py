@@ -38,7 +38,7 @@ BURST = 8  # letters
 class Gathering:
     """What the connections say in one round: acceptances are told together, but none after what was heard later.
 
-    Who counts refusals in a row must not hear five of them before the acceptances that stood between.
+    Who counts lost answers in a row must not hear three of them before the acceptances that stood between.
     """
 
     def __init__(self, source: Source) -> None:

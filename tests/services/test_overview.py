@@ -4,7 +4,7 @@ from sqlalchemy import delete, insert
 from mailservice import clock
 from mailservice.database import db, transaction
 from mailservice.models import Attempt, AttemptStatus, Event, Mailing, Result, State
-from mailservice.services import audit, overview
+from mailservice.services import audit, overview, reports
 from mailservice.services.audit import Action
 from mailservice.services.mailings import Phase
 from tests import factories
@@ -72,7 +72,7 @@ def test_the_tries_of_a_delivery_come_in_order_and_by_the_indexes_there_are(owne
             row = {"delivery_id": delivery_id, "attempt_id": 1, "round": 1, "tried_at": clock.now()}
             session.execute(insert(Result), [row | {"state": state} for state in tried])
     with counted() as asked:
-        found = overview.tries_of(8)
+        found = reports.results_of([8])[8]
     assert [(result.delivery_id, result.state) for result in found] == [(8, state) for state in tried]
     about_results = [query for query in asked if "FROM results" in query]
     assert about_results

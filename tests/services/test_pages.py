@@ -51,6 +51,11 @@ def test_what_is_costly_is_asked_once_for_the_number_and_the_rows(app):
     assert (page.total, len(page.items), sum("LIKE" in statement for statement in asked)) == (3, 2, 1)
 
 
+@pytest.mark.parametrize("database", ["postgresql"], indirect=True)
+def test_no_question_waits_for_a_compiler(app):
+    assert db.session.scalar(text("SHOW jit")) == "off"
+
+
 def test_only_a_question_about_all_clients_is_answered_by_large_joins(app):
     def setting():
         return db.session.scalar(text("SHOW enable_nestloop")) if db.engine.dialect.name == "postgresql" else None

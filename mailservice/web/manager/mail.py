@@ -242,7 +242,7 @@ class Deliveries(ByAddress):
         return Delivery.attempt_id.in_(select(Attempt.id)) & (Delivery.email_normalised == email)
 
     def beside(self, line: reports.DeliveryLine) -> dict[str, Any]:
-        return {"tries": overview.tries_of(line.delivery.id)}
+        return {"tries": reports.results_of([line.delivery.id])[line.delivery.id]}
 
 
 class Messages(Desk):
