@@ -162,14 +162,7 @@ def test_a_make_that_got_sigint_alone_is_noticed(tmp_path: Path) -> None:
     )
     (tmp_path / "watch.py").write_text(code)
     (tmp_path / "Makefile").write_text(f"run:\n\t@exec {sys.executable} watch.py\n")
-    make = subprocess.Popen(
-        ["make"],
-        cwd=tmp_path,
-        stdout=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a background job's tests ignore it
-    )
+    make = subprocess.Popen(["make"], cwd=tmp_path, stdout=subprocess.PIPE, text=True, start_new_session=True)
     try:
         assert make.stdout is not None
         assert make.stdout.readline() == "False\n"
