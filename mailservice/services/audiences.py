@@ -128,17 +128,16 @@ def count_listed(mailing: Mailing) -> int:
 
 
 def members(mailing: Mailing, *, words: str = "", number: int = 1, size: int = 50) -> pages.Page:
-    """Who would get the mailing now, by address."""
+    """Who would get the mailing now, in the order in which they became clients."""
     by_filter = bool(filter_ids_of(mailing))
-    query = select(Client.id).where(are_meant(mailing)) if by_filter else _listed(mailing, Client.id)
-    if words:
-        query = query.where(_matches(words))
     if words or by_filter:
-        page = pages.fetch_once(query, order=(Client.email_normalised,), number=number, size=size)
-    else:
-        page = pages.fetch(
-            query.order_by(Client.email_normalised), number=number, size=size, total=count_listed(mailing)
-        )
+        query = select(Client.id).where(are_meant(mailing)) if by_filter else _listed(mailing, Client.id)
+        query = query.where(_matches(words)) if words else query
+        page = pages.fetch_once(query, order=(Client.id,), number=number, size=size)
+    else:  # a list of everybody is in this order already
+        listed: Any = mailing_clients.c
+        query = select(listed.client_id).where(listed.mailing_id == mailing.id).order_by(listed.client_id)
+        page = pages.fetch(query, number=number, size=size, total=count_listed(mailing))
     return replace(page, items=pages.rows(Client, page.items))
 
 

@@ -89,6 +89,15 @@ def test_an_assigned_audience_replaces_the_one_before(owner, clients):
     assert audiences.count(mailing) == 1
 
 
+def test_members_are_read_page_by_page_in_the_order_in_which_they_became_clients(owner):
+    emails = [f"{name}@example.org" for name in ("zoe", "anna", "mike", "boris", "clara")]
+    mailing = factories.mailing(owner, clients=[factories.client(owner, email=email) for email in emails])
+    for words in ("", "example"):
+        read = [audiences.members(mailing, words=words, number=n, size=2) for n in (1, 2, 3, 4)]
+        assert [[c.email for c in page.items] for page in read] == [emails[:2], emails[2:4], emails[4:], emails[4:]]
+        assert {page.total for page in read} == {5}
+
+
 def test_nobody_is_no_audience(owner, clients):
     mailing = factories.mailing(owner, clients=clients)
     with pytest.raises(Invalid) as error, transaction():

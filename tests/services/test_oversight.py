@@ -53,7 +53,8 @@ def test_a_disabled_mailing_says_who_when_and_why_until_it_is_enabled(owner, man
     assert mailing.disabled_at <= clock.now()
     enable(mailing, manager, "It was a mistake.")
     assert mailings.phase_of(fresh(mailing)) is Phase.CREATED
-    told = [(e.action, e.actor_id, e.subject_id, e.detail["reason"]) for e in db.session.scalars(select(Event).order_by(Event.id))]
+    events = db.session.scalars(select(Event).order_by(Event.id))
+    told = [(e.action, e.actor_id, e.subject_id, e.detail["reason"]) for e in events]
     assert told == [
         ("mailing_disabled", manager.id, mailing.id, "Complaints"),
         ("mailing_enabled", manager.id, mailing.id, "It was a mistake."),

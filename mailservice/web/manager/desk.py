@@ -149,12 +149,16 @@ class Desk(Closed, ModelView):
 
     def get_list(self, page, sort_column, sort_desc, search, filters, execute=True, page_size=None):
         """Asked once for count and page, and no further than just above `counted`: no list counts a million rows."""
-        numbers = _first(self._numbers(sort_column, sort_desc, search, filters).limit(self.counted + 1))
+        numbers = self._numbers(sort_column, sort_desc, search, filters, most=self.counted + 1)
         size = page_size or self.page_size
         first = (page or 0) * size
         return len(numbers), self.rows(numbers[first : first + size])
 
-    def _numbers(self, sort_column, sort_desc, search, filters):
+    def _numbers(self, sort_column, sort_desc, search, filters, *, most: int) -> list[int]:
+        """The first numbers of the rows that are asked for."""
+        return [row[0] for row in self._question(sort_column, sort_desc, search, filters).limit(most)]
+
+    def _question(self, sort_column, sort_desc, search, filters):
         """The question for the rows' numbers."""
         sortable = sort_column if sort_column in self._sortable_columns else None
         _count, query = super().get_list(None, sortable, sort_desc, search, filters, execute=False, page_size=0)
@@ -225,7 +229,7 @@ class Desk(Closed, ModelView):
     def export_view(self) -> ResponseReturnValue:
         """All rows that the filters let through, whole or not at all: it is read to the end before it is sent."""
         asked = self._get_list_extra_args()
-        numbers = _first(self._numbers(None, False, asked.search, asked.filters).limit(sheets.MOST + 1))
+        numbers = self._numbers(None, False, asked.search, asked.filters, most=sheets.MOST + 1)
         if len(numbers) > sheets.MOST:
             flash(_("More than %(number)s rows: choose fewer with the filters.", number=sheets.MOST), "error")
             return redirect(self._get_list_url(asked))
@@ -234,10 +238,6 @@ class Desk(Closed, ModelView):
             detail: dict[str, Any] = {"list": self.slug, "rows": file.rows}
             audit.note(current_user, Action.EXPORTED, address=request.remote_addr, **detail)
         return file.response()
-
-
-def _first(query: Any) -> list[int]:
-    return [row[0] for row in query]
 
 
 class ByAddress(Desk):

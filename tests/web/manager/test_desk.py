@@ -220,6 +220,14 @@ def test_a_number_of_an_attempt_opens_the_deliveries_behind_it(signed_in, owner)
         assert "Nothing found" in signed_in.get(f"/manager/deliveries/?attempt={attempt.id}&state={state}").text
 
 
+def test_deliveries_are_shown_attempt_by_attempt_the_newest_first(signed_in, owner):
+    attempts = [attempt_to(owner, f"a@{n}.example", f"b@{n}.example") for n in range(3)]
+    address = "/manager/deliveries/?state=failed"
+    name = re.compile(r'class="name masked"[^>]*>[^<]*@(\d)\.example')
+    assert name.findall(signed_in.get(address).text) == ["2", "2", "1", "1", "0", "0"]
+    assert name.findall(signed_in.get(f"{address}&attempt={attempts[1].id}").text) == ["1", "1"]
+
+
 # Finding
 
 
@@ -263,6 +271,10 @@ def many(owner):
         ("attempts", "state=open", 0),
         ("deliveries", "state=failed", 2),
         ("deliveries", "owner=other@shop.example", 1),
+        ("deliveries", "owner=other@shop.example&state=failed", 1),
+        ("deliveries", "owner=other@shop.example&state=sent", 0),
+        ("deliveries", "owner=nobody@shop.example&state=failed", 0),
+        ("deliveries", "attempt=1000000000&state=failed", 0),
         ("deliveries", "q=nobody@clients.example", 0),
         ("clients", "q=clients.example", 0),
         ("clients", "owner=owner@shop.example", 2),
