@@ -78,6 +78,7 @@ def main(task: Task) -> None:
     with app.app_context():
         if task.before:
             _send(task.before)
+            drains.part()
         print("ready", flush=True)
         if not sys.stdin.readline():
             return  # who started it is gone
@@ -86,13 +87,13 @@ def main(task: Task) -> None:
         if task.attempt_id:
             _send(attempt_id)
         print(json.dumps(Report(time.perf_counter() - began, _cpu() - used, _peak(), attempt_id)), flush=True)
+        drains.let_go()
 
 
 def _send(attempt_id: int) -> None:
-    """All that a worker's jobs do for an attempt, one slice after another; then its connections are closed."""
+    """All that a worker's jobs do for an attempt, one slice after another."""
     while drains.drain(attempt_id):
         pass
-    drains.let_go()
 
 
 def _cpu() -> float:

@@ -65,6 +65,13 @@ def _collect_rarely() -> None:
     gc.set_threshold(COLLECT_AFTER, 20, 20)
 
 
+def part() -> None:
+    """Closes this process's connections, if it has any."""
+    sender: Sender | None = current_app.extensions.get("sender")
+    if sender:
+        sender.part()
+
+
 def let_go() -> None:
     """Ends this process's sender."""
     sender: Sender | None = current_app.extensions.pop("sender", None)
@@ -85,14 +92,18 @@ def _must_stop(begun: float) -> bool:
 
 
 def ring() -> None:
-    """As many drains for each attempt as there are workers and free batches, counting those at work."""
+    """As many drains for each attempt as there are workers and free batches, counting those at work.
+
+    Where nothing can be sent, this process's connections are closed.
+    """
     with read() as db:
         now = clock.now()
-        work = ledger.with_work(db, now)
-        if not work or not _may_send(db, now):
-            return
+        work = ledger.with_work(db, now) if _may_send(db, now) else []
         leased = select(Batch.attempt_id, Batch.holder).where(Batch.waiting > 0, Batch.lease_until > now)
         held = db.execute(leased).all()
+    if not work:
+        part()
+        return
     try:
         waiting = queue(QueueName.SENDING).get_job_ids()
         workers = stopping.count_workers(connection())

@@ -80,6 +80,11 @@ class Sender:
     def pace(self) -> Pace:
         return self._link.pace
 
+    def part(self) -> None:
+        """Takes leave of the mail servers: others need their places. The next letters open connections anew."""
+        for link in self._links:
+            link.loop.part()
+
     def close(self) -> None:
         for link in self._links:
             link.loop.close()

@@ -15,6 +15,7 @@ __all__ = ["Loop", "Source", "probe"]
 _REOPENING = 1.0  # seconds between new connections after one has failed
 _TICK = 0.05  # seconds between looks at the deadlines while the sockets are busy
 _RESOLVING = 0.005  # seconds between looks at a name being resolved
+_TRUST = 60.0  # seconds for which a server that was well is taken to be so still
 
 
 class Loop:
@@ -42,6 +43,7 @@ class Loop:
         self._supply = Supply(Nobody())
         self._careful = False  # after a failure: one new connection at a time
         self._not_before = 0.0  # when the next one may be opened
+        self._trusted_until = 0.0
         self._stopping = False
         self._is_hungry = True  # a connection had room when last pumped: there were no letters for it
         self._next_tick = 0.0
@@ -83,12 +85,18 @@ class Loop:
         finally:
             self._drop([connection for connection in self._connections if not connection.is_open])
             self._supply = Supply(Nobody())
+            if self._connections:
+                self._trusted_until = self._clock() + _TRUST
 
     def close(self) -> None:
-        """Take leave of the server, within the deadline for QUIT. To be called once more does no harm."""
-        if self._closed:
-            return
-        self._closed = True
+        """Take leave of the server for good. To be called once more does no harm."""
+        if not self._closed:
+            self._closed = True
+            self.part()
+            self._selector.close()
+
+    def part(self) -> None:
+        """Take leave of the server, within the deadline for QUIT; the next run opens connections anew."""
         now = self._clock()
         end = now + self._server.deadlines.quit
         for connection in list(self._connections):
@@ -97,7 +105,6 @@ class Loop:
         while self._connections and (now := self._clock()) < end:
             self._attend(end - now)
         self._drop(self._connections)
-        self._selector.close()
 
     def probe(self) -> Trouble | None:
         """Open one connection up to where letters could follow, and take leave; what went wrong, None when well."""
@@ -197,18 +204,20 @@ class Loop:
         return room
 
     def _open_more(self, now: float) -> None:
-        """Open connections, each for a letter in hand; the first one alone, to see whether the server is well."""
+        """Open connections, each for a letter in hand; the first one alone where the server may not be well."""
         states = [connection.is_open for connection in self._connections]
         opening = sum(connection.is_opening for connection in self._connections)
         allowed = self._most - len(states)
         if self._careful:
             allowed = 0 if opening or now < self._not_before else 1
-        elif not any(states):
+        elif not any(states) and now >= self._trusted_until:
             allowed = 0 if opening else 1
         if not allowed and not opening:
             self._supply.reach(1)  # the source may have none, and then there is nothing to wait for
         while allowed > 0 and self._supply.reach(opening + 1):
             self._open(now)
+            if self._careful:  # it failed at once
+                break
             opening += 1
             allowed -= 1
 
@@ -230,16 +239,21 @@ class Loop:
         if not connection.greeted and connection.is_open:
             connection.greeted = True
             self._careful = False
+            self._trusted_until = now + _TRUST
             self._supply.source.ready()
         elif connection.state is State.CLOSED and connection in self._connections:
             self._connections.remove(connection)
             if connection.trouble is not None:
-                self._failed(connection.trouble, now)
+                self._failed(connection.trouble, now, is_new=not connection.greeted)
 
-    def _failed(self, trouble: Trouble, now: float) -> None:
+    def _failed(self, trouble: Trouble, now: float, *, is_new: bool = True) -> None:
+        """Of connections opened at once that all fail, the last speaks for all: it is one trouble."""
         self._careful = True
+        self._trusted_until = 0.0
         self._not_before = now + _REOPENING
         if not any(connection.is_open for connection in self._connections):
+            if is_new and any(connection.is_opening for connection in self._connections):
+                return
             self._supply.give_back(f"{trouble.reason}: {trouble.reply}" if trouble.reply else trouble.reason)
         self._supply.source.trouble(trouble)
 

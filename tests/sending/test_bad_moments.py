@@ -53,6 +53,18 @@ def test_a_batch_whose_letters_are_due_at_two_times_rests_in_between(owner, mail
     drains.let_go()
 
 
+def test_connections_are_closed_when_there_is_no_more_mail(owner, mail_server):
+    """A server has only so many places, and others need them."""
+    mailing = due_mailing(owner, addresses(3))
+    ticks.tick()
+    drains.drain(attempt_of(mailing).id)
+    assert mail_server.open_connections > 0
+    drains.ring()
+    wait_until(lambda: mail_server.open_connections == 0)
+    assert all(lines[-1] == "QUIT" for lines in mail_server.commands.values())
+    drains.let_go()
+
+
 def test_connections_that_break_all_at_once_are_one_trouble_for_the_breaker(owner, mail_server):
     mail_server.on_dot(DROP)
     due_mailing(owner, addresses(60))

@@ -183,6 +183,50 @@ def test_more_connections_are_opened_only_when_they_are_needed() -> None:
         assert_ledger_agrees(outbox, mail)
 
 
+def well_loop(mail: MailServer) -> Loop:
+    """A loop that has sent a letter and parted from its server."""
+    loop = Loop(server_for(mail), connections=5)
+    loop.run(Outbox(letter("a")), pulse=lambda: True)
+    loop.part()
+    mail.wait_for(lambda: mail.open_connections == 0)
+    return loop
+
+
+def test_to_a_server_that_was_well_connections_are_opened_at_once() -> None:
+    with MailServer() as mail:
+        loop = well_loop(mail)
+        mail.on_connect((Wait(0.2), PASS))
+        at_ready: list[int] = []
+        outbox = Outbox(*letters(50))
+        outbox.ready = lambda: at_ready.append(mail.connections)  # type: ignore[method-assign]
+        loop.run(outbox, pulse=lambda: True)
+        assert at_ready == [6] * 5
+        assert outbox.kinds() == [Accepted] * 50
+        loop.close()
+
+
+def test_connections_opened_at_once_that_all_fail_are_one_trouble() -> None:
+    with MailServer() as mail:
+        loop = well_loop(mail)
+        mail.on_connect("421 4.3.2 too busy")
+        outbox = Outbox(*letters(50))
+        loop.run(outbox, pulse=lambda: True)
+        assert mail.connections == 6
+        assert len(outbox.troubles) == 1
+        assert set(outbox.kinds()) == {NotSent}
+        loop.close()
+
+
+def test_of_connections_opened_at_once_some_may_fail() -> None:
+    with MailServer() as mail:
+        loop = well_loop(mail)
+        mail.on_connect("421 4.7.0 too many connections", times=3)
+        outbox = Outbox(*letters(50), stubborn=True)
+        loop.run(outbox, pulse=lambda: True)
+        assert outbox.kinds() == [Accepted] * 50
+        loop.close()
+
+
 def test_ten_connections_share_a_thousand_letters() -> None:
     with MailServer() as mail:
         outbox = send(Outbox(*letters(1000)), server_for(mail), connections=10)
