@@ -1,6 +1,6 @@
 """Letters a second and CPU for each, of this service and of its peers, side by side.
 
-    make bench SINK=path/to/sink.c [POSTFIX=folder] [ARGS="--letters 20000 --rounds 5"]
+    make bench SINK=path/to/sink.c [POSTFIX=folder] [ARGS="--letters 60000 --rounds 5"]
 
 Each round does everything once, in turn, so that a noisy neighbour hurts all alike; medians are shown.
 """
@@ -67,7 +67,7 @@ def _asked() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="benchmarks", description=__doc__.partition("\n")[0])
     parser.add_argument("--sink", type=Path, help="C source of a cheap SMTP sink with -d delay and -c (no CHUNKING)")
     parser.add_argument("--postfix", type=Path, help="folder with Postfix's smtp-source and smtp-sink")
-    parser.add_argument("--letters", type=int, default=20_000, help="that the fastest send in one run")
+    parser.add_argument("--letters", type=int, default=60_000, help="that the fastest send in one run")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--delays", type=int, nargs="+", default=sinks.DELAYS, choices=sinks.DELAYS, help="ms")
     parser.add_argument("--only", nargs="+", default=[""], help="parts of the names of the contenders wanted")

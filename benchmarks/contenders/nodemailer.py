@@ -15,7 +15,7 @@ PROGRAM = Path(__file__).with_suffix(".js")
 
 class Nodemailer(Classic):
     name = "nodemailer"
-    share = 1 / 8
+    share = 1 / 24
     connections = 10
     round_trips = 2  # it has PIPELINING: the envelope with DATA, and the letter
 

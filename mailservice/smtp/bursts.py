@@ -18,15 +18,14 @@ REPLIES = 4  # to a letter by BDAT: RSET, MAIL, RCPT, content
 class BurstExchange(Exchange):
     """An exchange that queues several whole letters, and hears several plain replies, at once."""
 
-    def take(self, letters: list[Letter], handler: Handler) -> None:
+    def take(self, letters: list[Letter], handler: Handler) -> bool:
         if self.mode is not Mode.CHUNKING:
-            super().take(letters, handler)
-            return
-        letters = self._fit(letters, handler)
-        begun = handler.begin(letters)
-        if len(begun) < len(letters):
+            return super().take(letters, handler)
+        fit = self._fit(letters, handler)
+        begun = handler.begin(fit)
+        if len(begun) < len(fit):
             allowed = set(map(id, begun))
-            for letter in letters:
+            for letter in fit:
                 if id(letter) not in allowed:
                     handler.end(letter, NotSent("withdrawn"))
         chunks: list[bytes] = []
@@ -40,6 +39,7 @@ class BurstExchange(Exchange):
             self._reset = True
         self.taken += len(begun)
         self._out.extend(chunks, end)
+        return len(begun) == len(letters)
 
     def hear_yeses(self, lines: list[str], handler: Handler) -> None:
         """The same for replies that are all a plain 250, but for a 354 at the end: at once where they are as usual."""

@@ -131,16 +131,16 @@ class Connection:
                 self._protocol.lost(words(error), handler, hung_up=isinstance(error, ConnectionError))
                 self._settle(handler, now)
 
-    def pump(self, supply: Callable[[int], list[Letter]], handler: Handler, now: float) -> None:
-        """Take letters while there is room, and hand octets to the socket while it takes them; after each step."""
+    def pump(self, supply: Callable[[int], list[Letter]], handler: Handler, now: float) -> bool:
+        """Take letters while there is room, and hand octets to the socket while it takes them; after each step.
+
+        Whether there is room for more letters than there were.
+        """
         protocol, wire = self._protocol, self._wire
         if protocol is None or wire is None or self.state is not State.TALKING:
-            return
-        taken = 0
+            return False
         while True:
-            while taken < _LOCAL_REFUSALS and (room := protocol.room) and (letters := supply(room)):
-                protocol.take(letters, handler, now)
-                taken += len(letters)
+            is_hungry = _feed(protocol, supply, handler, now)
             waiting = protocol.outgoing.size
             if not waiting or not self._write(protocol, wire, handler, now) or waiting < AHEAD:
                 break
@@ -148,6 +148,7 @@ class Connection:
             self.quit(handler, now)
         self._settle(handler, now)
         self._listen(protocol)
+        return is_hungry
 
     def quit(self, handler: Handler, now: float) -> None:
         """Take leave of the server; only when nothing is in flight. The deadline for its answer is `quit`."""
@@ -297,3 +298,16 @@ class Connection:
     def _fail(self, kind: TroubleKind, reason: str) -> None:
         self.trouble = Trouble(kind, reason)
         self.close()
+
+
+def _feed(protocol: Protocol, supply: Callable[[int], list[Letter]], handler: Handler, now: float) -> bool:
+    """Give it letters while it has room; whether it has more room than there were letters."""
+    taken = 0
+    while room := protocol.room:
+        letters = supply(room) if taken < _LOCAL_REFUSALS else []
+        if not letters:
+            return True
+        taken += len(letters)
+        if protocol.take(letters, handler, now) and len(letters) == room:
+            break  # it is full
+    return False

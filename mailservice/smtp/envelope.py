@@ -69,12 +69,18 @@ def rcpt(letter: Letter) -> bytes:
 
 def chunk(letter: Letter, offers: Offers, *, reset: bool) -> bytes:
     """All that is written before the content where it goes as one chunk (RFC 3030)."""
-    first, size = "RSET\r\n" if reset else "", len(letter.content)
+    return ahead(letter, offers, f"BDAT {len(letter.content)} LAST", reset=reset)
+
+
+def ahead(letter: Letter, offers: Offers, last: str, *, reset: bool) -> bytes:
+    """The commands of a letter in one write, up to the one that leads to its content (RFC 2920)."""
+    first = "RSET\r\n" if reset else ""
     if letter.clean and offers.sizes:  # nearly always
+        size = len(letter.content)
         return (
-            f"{first}MAIL FROM:<{letter.sender}> SIZE={size}\r\nRCPT TO:<{letter.recipient}>\r\nBDAT {size} LAST\r\n"
+            f"{first}MAIL FROM:<{letter.sender}> SIZE={size}\r\nRCPT TO:<{letter.recipient}>\r\n{last}\r\n"
         ).encode()
-    return b"%b%b%bBDAT %d LAST\r\n" % (first.encode(), mail(letter, offers), rcpt(letter), size)
+    return b"%b%b%b%b\r\n" % (first.encode(), mail(letter, offers), rcpt(letter), last.encode())
 
 
 def stuffed(letter: Letter) -> bytes:

@@ -72,17 +72,22 @@ class Exchange:
         served = self.taken > len(self.flights)
         return served and self.flights[0].awaiting <= MAIL and not self._may_be_sent()
 
-    def take(self, letters: list[Letter], handler: Handler) -> None:
-        """Queue the envelopes (with CHUNKING the contents too); what we refuse ourselves ends here."""
-        for letter in self._fit(letters, handler):
+    def take(self, letters: list[Letter], handler: Handler) -> bool:
+        """Queue the envelopes (with CHUNKING the contents too); what we refuse ourselves ends here.
+
+        Whether all of them were queued.
+        """
+        fit = self._fit(letters, handler)
+        for letter in fit:
             flight = Flight(letter, RSET if self._reset else MAIL)
             self.flights.append(flight)
             self.taken += 1
             if self.mode is Mode.PIPELINING:
-                flight.queue(DATA, self._envelope(letter) + b"DATA\r\n", self._out)
+                flight.queue(DATA, envelope.ahead(letter, self._offers, "DATA", reset=self._reset), self._out)
             else:
                 self._command(flight)
             self._reset = False
+        return len(fit) == len(letters)
 
     def _fit(self, letters: list[Letter], handler: Handler) -> list[Letter]:
         """Those that are fit to be sent here."""
@@ -102,9 +107,9 @@ class Exchange:
             self.answer(raw, handler)
 
     def _hand_over(self, flight: Flight) -> None:
-        flight.begun = True
-        flight.queue(FINAL, envelope.stuffed(flight.letter), self._out)
-        flight.queue(FINAL, envelope.DOT, self._out)
+        content = envelope.stuffed(flight.letter)
+        flight.begun, flight.end = True, self._out.queued + len(content) + len(envelope.DOT)
+        self._out.extend((content, envelope.DOT), flight.end)
 
     def _answered(self, finals: list[str]) -> int:
         """How many letters these accept, if with those before them they answer RSET, MAIL, RCPT and the content."""
@@ -172,10 +177,6 @@ class Exchange:
             if outcome is None and (flight.written(self._out) < FINAL or (self.closing and hung_up)):
                 outcome = NotSent(reason)
             handler.end(flight.letter, outcome or Ambiguous(reason))
-
-    def _envelope(self, letter: Letter) -> bytes:
-        reset = b"RSET\r\n" if self._reset else b""
-        return reset + envelope.mail(letter, self._offers) + envelope.rcpt(letter)
 
     def _command(self, flight: Flight) -> None:
         """Lock-step: write the command whose reply the letter waits for."""

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 
 from .connection import Connection, State
+from .letter import Letter
 from .outcome import Trouble, TroubleKind
 from .server import Security, Server
 from .source import Gathering, Nobody, Source, Supply, Witness, nothing
@@ -159,8 +160,8 @@ class Loop:
         connections: list[Connection] = [key.data for key, _ in ready]
         self._hear(ready, source, now)
         for connection in connections:
-            connection.pump(supply, source, now)
-            self._is_hungry = self._is_hungry or connection.room > 0
+            if connection.pump(supply, source, now):
+                self._is_hungry = True
             self._after(connection, now)
         if not ready or now >= self._next_tick:
             self._next_tick = now + _TICK
@@ -172,21 +173,22 @@ class Loop:
 
     def _hear(self, ready: list[tuple[selectors.SelectorKey, int]], source: Source, now: float) -> None:
         """Take in what came for each, tell the source at once what was accepted, and begin at once what may be."""
-        gathering, cleared = Gathering(source), []
+        gathering = Gathering(source)
+        cleared: list[tuple[Connection, Letter]] = []
         try:
             for key, events in ready:
                 connection: Connection = key.data
                 connection.step(events, gathering, now)
                 if not connection.greeted:
                     self._after(connection, now)  # so that ready() comes before the first letter
-                if connection.cleared is not None:
-                    cleared.append(connection)
+                if (letter := connection.cleared) is not None:
+                    cleared.append((connection, letter))
         finally:
             gathering.tell()
         if cleared:
-            begun = set(map(id, source.begin([c.cleared for c in cleared if c.cleared])))
-            for connection in cleared:
-                connection.go_on(source, is_begun=id(connection.cleared) in begun)
+            begun = set(map(id, source.begin([letter for _, letter in cleared])))
+            for connection, letter in cleared:
+                connection.go_on(source, is_begun=id(letter) in begun)
 
     def _fill(self, now: float) -> bool:
         """Give letters to connections that have room, open more where that is not enough; whether room is left."""

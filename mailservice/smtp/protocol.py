@@ -62,15 +62,15 @@ class Protocol:
         """How letters follow each other; None before the server's offers are known."""
         return self._exchange.mode if self._exchange else None
 
-    def take(self, letters: list[Letter], handler: Handler, now: float) -> None:
-        """Queue letters; only as many as there is `room` for."""
+    def take(self, letters: list[Letter], handler: Handler, now: float) -> bool:
+        """Queue letters; only as many as there is `room` for. Whether all of them were queued."""
         if self._exchange is None:
             raise AssertionError("no room before the opening is over")
         if not self._exchange.flights:
             self._since = now
         if not self.outgoing.size:
             self._progress = now
-        self._exchange.take(letters, handler)
+        return self._exchange.take(letters, handler)
 
     def receive(self, data: bytes, handler: Handler, now: float) -> None:
         """Octets came from the server."""
