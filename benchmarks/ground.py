@@ -25,7 +25,14 @@ SENDER = "Shop <news@shop.example>"
 SUBJECT = "News for {{ first_name | you }}"
 CONNECTIONS = 10  # of each sender
 CHUNK = 10_000
-WARM_UP = 500  # letters
+WARM_UP = 5_000  # letters
+FIRST_NAMES = (
+    *("Alexander", "Alexey", "Alice", "Anastasia", "Andrey", "Anna", "Anton", "Boris", "Daria", "Denis", "Dmitry"),
+    *("Ekaterina", "Elena", "Emma", "Fedor", "Galina", "George", "Grace", "Igor", "Irina", "Ivan", "James", "Julia"),
+    *("Kirill", "Ksenia", "Larisa", "Liam", "Lucy", "Maria", "Maxim", "Mia", "Mikhail", "Natalia", "Nikita", "Nina"),
+    *("Noah", "Oleg", "Olga", "Oliver", "Pavel", "Polina", "Roman", "Sergey", "Sofia", "Stepan", "Svetlana", "Tatiana"),
+    *("Timur", "Valentina", "Vera", "Victor", "Vladimir", "William", "Yana", "Yury", "Zoe"),
+)
 
 
 @contextlib.contextmanager
@@ -121,7 +128,7 @@ def _client(number: int, owner_id: int) -> dict[str, object]:
 
 
 def full_name(number: int) -> str:
-    return f"Anna Petrova {number}"
+    return f"{FIRST_NAMES[number % len(FIRST_NAMES)]} Petrov {number}"
 
 
 def email(number: int) -> str:

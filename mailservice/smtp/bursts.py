@@ -32,9 +32,10 @@ class BurstExchange(Exchange):
         end = self._out.queued
         for letter in begun:
             content, start = letter.content, end
-            head = envelope.chunk(letter, self._offers, reset=self._reset)
+            size = len(content)
+            head = envelope.ahead(letter, self._offers, size, f"BDAT {size} LAST", reset=self._reset)
             chunks += (head, content)
-            end = start + len(head) + len(content)
+            end = start + len(head) + size
             self.flights.append(Flight(letter, RSET if self._reset else MAIL, start, end))
             self._reset = True
         self.taken += len(begun)

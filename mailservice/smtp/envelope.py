@@ -67,16 +67,10 @@ def rcpt(letter: Letter) -> bytes:
     return b"RCPT TO:<" + letter.recipient.encode() + b">\r\n"
 
 
-def chunk(letter: Letter, offers: Offers, *, reset: bool) -> bytes:
-    """All that is written before the content where it goes as one chunk (RFC 3030)."""
-    return ahead(letter, offers, f"BDAT {len(letter.content)} LAST", reset=reset)
-
-
-def ahead(letter: Letter, offers: Offers, last: str, *, reset: bool) -> bytes:
-    """The commands of a letter in one write, up to the one that leads to its content (RFC 2920)."""
+def ahead(letter: Letter, offers: Offers, size: int, last: str, *, reset: bool) -> bytes:
+    """The commands of a letter of `size` octets in one write, up to `last`, which leads to its content (RFC 2920)."""
     first = "RSET\r\n" if reset else ""
     if letter.clean and offers.sizes:  # nearly always
-        size = len(letter.content)
         return (
             f"{first}MAIL FROM:<{letter.sender}> SIZE={size}\r\nRCPT TO:<{letter.recipient}>\r\n{last}\r\n"
         ).encode()

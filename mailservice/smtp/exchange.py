@@ -83,7 +83,8 @@ class Exchange:
             self.flights.append(flight)
             self.taken += 1
             if self.mode is Mode.PIPELINING:
-                flight.queue(DATA, envelope.ahead(letter, self._offers, "DATA", reset=self._reset), self._out)
+                size = len(letter.content)
+                flight.queue(DATA, envelope.ahead(letter, self._offers, size, "DATA", reset=self._reset), self._out)
             else:
                 self._command(flight)
             self._reset = False
