@@ -78,6 +78,7 @@ def _send(mailing_id: int | None, stopped: threading.Event) -> bool:
     ticks.tick(mailing_id)
     while not stopped.is_set() and (attempt_id := _next_attempt(mailing_id)) is not None:
         _send_attempt(attempt_id, stopped)
+    drains.part()
     if mailing_id is None:
         importing.work_off(stopped.is_set)
     attempts = progress.of_attempts(since=begun, among=under_way, mailing_id=mailing_id)
