@@ -15,8 +15,6 @@ from .server import Security, Server
 from .terms import Handler, Mode
 from .wire import Wire, words
 
-_LOCAL_REFUSALS = 64  # letters taken in one go at most, so that refusing them all does not hold up the loop
-
 
 class State(Enum):
     """What the connection is doing; TALKING says more in its protocol's phase."""
@@ -140,7 +138,7 @@ class Connection:
         if protocol is None or wire is None or self.state is not State.TALKING:
             return False
         while True:
-            is_hungry = _feed(protocol, supply, handler, now)
+            is_hungry = protocol.feed(supply, handler, now)
             waiting = protocol.outgoing.size
             if not waiting or not self._write(protocol, wire, handler, now) or waiting < AHEAD:
                 break
@@ -298,16 +296,3 @@ class Connection:
     def _fail(self, kind: TroubleKind, reason: str) -> None:
         self.trouble = Trouble(kind, reason)
         self.close()
-
-
-def _feed(protocol: Protocol, supply: Callable[[int], list[Letter]], handler: Handler, now: float) -> bool:
-    """Give it letters while it has room; whether it has more room than there were letters."""
-    taken = 0
-    while room := protocol.room:
-        letters = supply(room) if taken < _LOCAL_REFUSALS else []
-        if not letters:
-            return True
-        taken += len(letters)
-        if protocol.take(letters, handler, now) and len(letters) == room:
-            break  # it is full
-    return False

@@ -1,5 +1,6 @@
 """One SMTP connection as a state machine: octets and times in, octets and outcomes out; no socket, no clock."""
 
+from collections.abc import Callable
 from enum import Enum
 
 from .bursts import BurstExchange
@@ -10,6 +11,8 @@ from .outcome import Trouble, TroubleKind
 from .reply import RawReply, Reply, ReplyReader
 from .server import Server
 from .terms import Broken, Handler, Mode
+
+_LOCAL_REFUSALS = 64  # letters taken in one go at most, so that refusing them all does not hold up the loop
 
 
 class Phase(Enum):
@@ -61,6 +64,18 @@ class Protocol:
     def mode(self) -> Mode | None:
         """How letters follow each other; None before the server's offers are known."""
         return self._exchange.mode if self._exchange else None
+
+    def feed(self, supply: Callable[[int], list[Letter]], handler: Handler, now: float) -> bool:
+        """Take letters while there is room; whether there is more room than there were letters."""
+        taken = 0
+        while room := self.room:
+            letters = supply(room) if taken < _LOCAL_REFUSALS else []
+            if not letters:
+                return True
+            taken += len(letters)
+            if self.take(letters, handler, now) and len(letters) == room:
+                break  # it is full
+        return False
 
     def take(self, letters: list[Letter], handler: Handler, now: float) -> bool:
         """Queue letters; only as many as there is `room` for. Whether all of them were queued."""
