@@ -22,7 +22,8 @@ from benchmarks.contest import Contender, Place, Sink, noting
 from benchmarks.databases import Postgresql, Sqlite
 from benchmarks.figures import Figures
 
-SECONDS = 5  # that a run into a slow sink shall last, about
+TRIPS = 300  # round trips that a run into a slow sink shall last at least, about: its beginning costs some
+SECONDS = 5  # that it shall last at least
 FEWEST = 20  # letters
 
 
@@ -89,7 +90,7 @@ def _amount(contender: Contender, place: Place, letters: int) -> int:
     """So many letters that no run is over at once, and none takes much longer than the others."""
     most = letters * contender.share
     if place.delay:
-        most = min(most, contender.per_round_trip(place) * 1000 / place.delay * SECONDS)
+        most = min(most, contender.per_round_trip(place) * max(TRIPS, 1000 / place.delay * SECONDS))
     return max(FEWEST, round(most))
 
 
