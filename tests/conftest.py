@@ -55,8 +55,10 @@ class Browser(FlaskClient):
 
 @event.listens_for(Engine, "connect")
 def _promise_no_order(connection: Any, _: Any) -> None:
-    """SQLite answers what names no order backwards: who leans on an order without asking for it fails each time,
-    and not once in a hundred runs, when PostgreSQL has put a row where an older one was."""
+    """SQLite answers backwards what names no order: who leans on one without asking for it fails each time.
+
+    On PostgreSQL it would be once in a hundred runs, when a row is put where an older one was.
+    """
     if isinstance(connection, sqlite3.Connection):
         connection.execute("PRAGMA reverse_unordered_selects = ON")
 

@@ -134,7 +134,7 @@ def members(mailing: Mailing, *, words: str = "", number: int = 1, size: int = 5
         query = select(Client.id).where(are_meant(mailing)) if by_filter else _listed(mailing, Client.id)
         query = query.where(_matches(words)) if words else query
         page = pages.fetch_once(query, order=(Client.id,), number=number, size=size)
-    else:  # a list of everybody is in this order already
+    else:  # the list's own key has this order
         listed: Any = mailing_clients.c
         query = select(listed.client_id).where(listed.mailing_id == mailing.id).order_by(listed.client_id)
         page = pages.fetch(query, number=number, size=size, total=count_listed(mailing))

@@ -44,7 +44,7 @@ class Loop:
         self._supply = Supply(Nobody())
         self._careful = False  # after a failure: one new connection at a time
         self._not_before = 0.0  # when the next one may be opened
-        self._trusted_until = 0.0
+        self._trusted_until = 0.0  # so long all connections may be opened at once, none going first
         self._stopping = False
         self._is_hungry = True  # a connection had room when last pumped: there were no letters for it
         self._next_tick = 0.0

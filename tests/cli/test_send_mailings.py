@@ -117,6 +117,7 @@ def test_watching_goes_on_until_it_is_interrupted(app, settings, owner, mail_ser
         for address in ("first@example.org", "second@example.org"):
             due_mailing(owner, [address])
             wait_until(lambda: mail_server.letters_to(address), seconds=40, what=address)  # noqa: B023
+            wait_until(lambda: mail_server.open_connections == 0, what="QUIT while it watches")
         process.send_signal(signal.SIGINT)
         assert process.wait(10) == 0
     finally:
