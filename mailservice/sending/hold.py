@@ -121,3 +121,6 @@ class Hold:
         entries, accepted = self._under_way
         self._under_way = [], []
         return len(entries) + len(accepted)
+
+
+Held = tuple[Hold, Waiting]  # a delivery in our hands, with its batch: the key of its letter

@@ -16,8 +16,7 @@ from mailservice.models import Reason
 from mailservice.models.batch import SIZE
 from mailservice.sending import books
 from mailservice.sending.books import Committed, Part
-from mailservice.sending.claims import Waiting
-from mailservice.sending.hold import Hold
+from mailservice.sending.hold import Held, Hold
 from mailservice.sending.journal import Journal
 from mailservice.sending.pacing import LONGEST, Parking
 from mailservice.sending.permission import Verdict
@@ -44,8 +43,8 @@ class Keeper:
         self.sender = sender
         self.attempt_id = attempt_id
         self.halted = ""
-        self.queue: deque[tuple[Hold, Waiting]] = deque()  # letters that may be tried now
-        self.parked: Parking[tuple[Hold, Waiting]] = Parking()  # letters that the mail server's pace holds back
+        self.queue: deque[Held] = deque()  # letters that may be tried now
+        self.parked: Parking[Held] = Parking()  # letters that the mail server's pace holds back
         self.left_out: dict[int, Reason] = {}  # deliveries that by now must not be sent to
         self.done = 0  # results in the ledger
         self._holds: dict[int, Hold] = {}  # by the batch's number
@@ -70,7 +69,7 @@ class Keeper:
         """Whether a batch was taken from us."""
         return bool(self._lost_holds)
 
-    def take(self, most: int) -> list[tuple[Hold, Waiting]]:
+    def take(self, most: int) -> list[Held]:
         """The next letters that may go at the mail server's pace; none when there is none now."""
         pace = self.sender.pace
         if pace.is_free and not self.parked.count:
@@ -80,7 +79,7 @@ class Keeper:
         taken = self._take_at_pace()
         return [taken] if taken else []
 
-    def _take_at_pace(self) -> tuple[Hold, Waiting] | None:
+    def _take_at_pace(self) -> Held | None:
         pace = self.sender.pace
         pace.turn()
         if (seconds := pace.wait()) > LONGEST:

@@ -15,7 +15,7 @@ from mailservice.models import Reason, State
 from mailservice.sending import entries, verdicts
 from mailservice.sending.breaker import TroubleSort
 from mailservice.sending.claims import Waiting
-from mailservice.sending.hold import Hold
+from mailservice.sending.hold import Held, Hold
 from mailservice.sending.keeping import Keeper
 from mailservice.sending.letters import BadLetter, LetterPress
 from mailservice.sending.streaks import Streak
@@ -30,7 +30,7 @@ PATIENCE_AT_STOP = 4.0  # seconds that answers on their way are waited for when 
 SAME_MOMENT = 0.01  # seconds
 REFUSALS_IN_A_ROW = 5
 LOST_IN_A_ROW = 3
-WAITING, LEAVE_OUT = itemgetter(1), attrgetter("leave_out")
+HOLD, WAITING, LEAVE_OUT = itemgetter(0), itemgetter(1), attrgetter("leave_out")
 ACCEPTED = Accepted(Reply(250, None, ""))  # for whom it is enough to know that
 
 
@@ -97,7 +97,7 @@ class Run:
         self._refused.take([letter.key[1].delivery_id for letter in letters])
         return letters
 
-    def _letters(self, taken: list[tuple[Hold, Waiting]]) -> list[Letter]:
+    def _letters(self, taken: list[Held]) -> list[Letter]:
         """The letters of those who may get one; the others have their results then."""
         if self.keeper.left_out or self.keeper.has_lost or any(map(LEAVE_OUT, map(WAITING, taken))):
             taken = [pair for pair in taken if self._may_have(*pair)]
@@ -106,7 +106,7 @@ class Run:
             letters = self.letters.letters(taken, at=now)
         except BadLetter:
             letters = [letter for pair in taken if (letter := self._letter(pair, now))]
-        for hold, some in _by_hold(letters):
+        for hold, some in _by_hold([letter.key for letter in letters]):
             hold.in_flight += len(some)
         return letters
 
@@ -118,7 +118,7 @@ class Run:
             hold.keep(hold.own_entry(waiting, State.SKIPPED, reason, at=clock.now()))
         return not reason
 
-    def _letter(self, pair: tuple[Hold, Waiting], now: float) -> Letter | None:
+    def _letter(self, pair: Held, now: float) -> Letter | None:
         """One letter; None where none can be built, and then it has its result."""
         try:
             return self.letters.letters([pair], at=now)[0]
@@ -127,17 +127,17 @@ class Run:
             hold.keep(hold.own_entry(waiting, State.FAILED, Reason.BAD_MESSAGE, at=clock.now(), text=str(error)))
             return None
 
-    def begin(self, letters: list[Letter]) -> list[Letter]:
+    def begin(self, keys: list[Held]) -> list[Held]:
         """Journal first, then the clock: who slept past the lease or the permission in between begins nothing."""
         keeper = self.keeper
         if keeper.halted:
             return []
         if keeper.left_out or keeper.has_lost:
-            letters = [letter for letter in letters if self._may_still(*letter.key)]
+            keys = [pair for pair in keys if self._may_still(*pair)]
         until = keeper.permitted_until
         try:
-            for hold, some in _by_hold(letters):
-                hold.begin([letter.key[1].delivery_id for letter in some])
+            for hold, some in _by_hold(keys):
+                hold.begin([waiting.delivery_id for _, waiting in some])
                 until = min(until, hold.lease_until)
         except OSError as error:
             keeper.halt(f"the journal cannot be written: {error}")
@@ -145,24 +145,23 @@ class Run:
         now = clock.steady()
         if until <= now < keeper.permitted_until:
             keeper.halt("the lease has run out")
-        return letters if now < until else []
+        return keys if now < until else []
 
     def _may_still(self, hold: Hold, waiting: Waiting) -> bool:
         return not hold.is_lost and waiting.delivery_id not in self.keeper.left_out
 
-    def accept(self, letters: list[Letter], replies: list[str]) -> None:
+    def accept(self, keys: list[Held], replies: list[str]) -> None:
         """What end() would do for each of them, at once."""
         at, answered = self._moment(), iter(replies)
-        for hold, some in _by_hold(letters):
-            tried = [letter.key[1] for letter in some]
+        for hold, some in _by_hold(keys):
             try:
-                hold.accept(entries.accepted(self.attempt_id, tried, [next(answered) for _ in some], at))
+                hold.accept(entries.accepted(self.attempt_id, map(WAITING, some), [next(answered) for _ in some], at))
             except OSError as error:
                 self.keeper.halt(f"the journal cannot be written: {error}")
             finally:
                 hold.landed(len(some))
         if not self.sender.pace.is_free:
-            self._note_pace(letters)
+            self._note_pace(keys)
         self._lost = 0
         if not self.sender.breaker_is_clean:
             self.keeper.try_database(self.sender.note_success)
@@ -173,19 +172,19 @@ class Run:
             pace = self.sender.pace
             pace.note(pace.group(waiting.email), Deferred(outcome.reply))
 
-    def _note_pace(self, letters: list[Letter]) -> None:
+    def _note_pace(self, pairs: list[Held]) -> None:
         pace = self.sender.pace
-        for letter in letters:
-            pace.note(pace.group(letter.key[1].email), ACCEPTED)
+        for _, waiting in pairs:
+            pace.note(pace.group(waiting.email), ACCEPTED)
 
-    def end(self, letter: Letter, outcome: Outcome) -> None:
-        hold, waiting = letter.key
+    def end(self, key: Held, outcome: Outcome) -> None:
+        hold, waiting = key
         try:
-            self._account(hold, waiting, letter, outcome)
+            self._account(hold, waiting, outcome)
         finally:
             hold.landed()
 
-    def _account(self, hold: Hold, waiting: Waiting, letter: Letter, outcome: Outcome) -> None:
+    def _account(self, hold: Hold, waiting: Waiting, outcome: Outcome) -> None:
         judgement = verdicts.judge(self.attempt_id, hold.claim.number, waiting, outcome, self._moment())
         entry = judgement.entry
         try:
@@ -240,14 +239,9 @@ class Run:
             self.keeper.halt(text)
 
 
-def _by_hold(letters: list[Letter]) -> Iterable[tuple[Hold, list[Letter]]]:
+def _by_hold(pairs: list[Held]) -> Iterable[tuple[Hold, list[Held]]]:
     """Neighbours of one batch together: nearly always that is all of them."""
-    holds = {letter.key[0] for letter in letters}
+    holds = set(map(HOLD, pairs))
     if len(holds) == 1:
-        return [(holds.pop(), letters)]
-    return ((hold, list(some)) for hold, some in groupby(letters, _hold_of))
-
-
-def _hold_of(letter: Letter) -> Hold:
-    hold: Hold = letter.key[0]
-    return hold
+        return [(holds.pop(), pairs)]
+    return ((hold, list(some)) for hold, some in groupby(pairs, HOLD))

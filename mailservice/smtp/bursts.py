@@ -4,6 +4,8 @@ Where all that it said is plain yeses, the letters they are about are accepted t
 judged reply by reply, as Exchange does it; both ways come to the same.
 """
 
+from typing import Any
+
 from . import envelope
 from .exchange import Exchange
 from .flight import DATA, FINAL, MAIL, RSET, Flight
@@ -22,39 +24,44 @@ class BurstExchange(Exchange):
         if self.mode is not Mode.CHUNKING:
             return super().take(letters, handler)
         fit = self._fit(letters, handler)
-        begun = handler.begin(fit)
+        begun = handler.begin([letter.key for letter in fit])
         if len(begun) < len(fit):
-            allowed = set(map(id, begun))
-            for letter in fit:
-                if id(letter) not in allowed:
-                    handler.end(letter, NotSent("withdrawn"))
+            fit = self._allowed(fit, begun, handler)
         chunks: list[bytes] = []
         end = self._out.queued
-        for letter in begun:
+        for letter in fit:
             content, start = letter.content, end
             size = len(content)
             head = envelope.ahead(letter, self._offers, size, f"BDAT {size} LAST", reset=self._reset)
             chunks += (head, content)
             end = start + len(head) + size
-            self.flights.append(Flight(letter, RSET if self._reset else MAIL, start, end))
+            self.flights.append(Flight(letter.key, RSET if self._reset else MAIL, start, end))
             self._reset = True
-        self.taken += len(begun)
+        self.taken += len(fit)
         self._out.extend(chunks, end)
-        return len(begun) == len(letters)
+        return len(fit) == len(letters)
+
+    def _allowed(self, letters: list[Letter], begun: list[Any], handler: Handler) -> list[Letter]:
+        """Those letters that may go; the others end here."""
+        allowed = set(map(id, begun))
+        for letter in letters:
+            if id(letter.key) not in allowed:
+                handler.end(letter.key, NotSent("withdrawn"))
+        return [letter for letter in letters if id(letter.key) in allowed]
 
     def hear_yeses(self, lines: list[str], handler: Handler) -> None:
         """The same for replies that are all a plain 250, but for a 354 at the end: at once where they are as usual."""
         at, count = 0, len(lines)
         yeses = count - lines[-1].startswith("354")
         if self.mode is Mode.PIPELINING and self._is_turn(lines):
-            handler.accept([self.flights.popleft().letter], lines[:1])
+            handler.accept([self.flights.popleft().key], lines[:1])
             self.cleared = self.flights[0]
             self.cleared.awaiting = FINAL
             return
         while at < count:
             finals = lines[at + REPLIES - 1 : yeses : REPLIES]
             if letters := self._answered(finals):
-                handler.accept([self.flights.popleft().letter for _ in range(letters)], finals[:letters])
+                handler.accept([self.flights.popleft().key for _ in range(letters)], finals[:letters])
                 at += REPLIES * letters
             else:
                 self.answer((int(lines[at][:3]), lines[at].encode()), handler)

@@ -7,6 +7,7 @@ from contextlib import suppress
 from enum import Enum
 
 from .exchange import AHEAD
+from .flight import Flight
 from .letter import Letter
 from .outcome import Trouble, TroubleKind
 from .protocol import Phase, Protocol
@@ -63,7 +64,7 @@ class Connection:
         return self._protocol.room if self._protocol is not None else 0
 
     @property
-    def cleared(self) -> Letter | None:
+    def cleared(self) -> Flight | None:
         """See Protocol.cleared."""
         return self._protocol.cleared if self._protocol is not None else None
 

@@ -79,7 +79,8 @@ class Exchange:
         """
         fit = self._fit(letters, handler)
         for letter in fit:
-            flight = Flight(letter, RSET if self._reset else MAIL)
+            flight = Flight(letter.key, RSET if self._reset else MAIL)
+            flight.letter = letter
             self.flights.append(flight)
             self.taken += 1
             if self.mode is Mode.PIPELINING:
@@ -99,7 +100,7 @@ class Exchange:
     def _refuse(self, letter: Letter, handler: Handler) -> bool:
         refused = envelope.refusal(letter, self._offers)
         if refused is not None:
-            handler.end(letter, refused)
+            handler.end(letter.key, refused)
         return refused is not None
 
     def hear(self, replies: list[RawReply], handler: Handler) -> None:
@@ -108,7 +109,7 @@ class Exchange:
             self.answer(raw, handler)
 
     def _hand_over(self, flight: Flight) -> None:
-        content = envelope.stuffed(flight.letter)
+        content, flight.letter = envelope.stuffed(_unsent(flight)), None
         flight.begun, flight.end = True, self._out.queued + len(content) + len(envelope.DOT)
         self._out.extend((content, envelope.DOT), flight.end)
 
@@ -164,7 +165,7 @@ class Exchange:
         if unwritten:
             self._out.take_back(unwritten[-1].octets_to(self._out.queued))
         for flight in unwritten:
-            handler.end(flight.letter, NotSent("withdrawn"))
+            handler.end(flight.key, NotSent("withdrawn"))
         self.give_back()
 
     def judge(self, reason: str, handler: Handler, *, hung_up: bool) -> None:
@@ -177,15 +178,15 @@ class Exchange:
             outcome = flight.settled
             if outcome is None and (flight.written(self._out) < FINAL or (self.closing and hung_up)):
                 outcome = NotSent(reason)
-            handler.end(flight.letter, outcome or Ambiguous(reason))
+            handler.end(flight.key, outcome or Ambiguous(reason))
 
     def _command(self, flight: Flight) -> None:
         """Lock-step: write the command whose reply the letter waits for."""
-        step, letter = flight.awaiting, flight.letter
+        step = flight.awaiting
         if step == RCPT:
-            command = envelope.rcpt(letter)
+            command = envelope.rcpt(_unsent(flight))
         elif step == MAIL:
-            command = envelope.mail(letter, self._offers)
+            command = envelope.mail(_unsent(flight), self._offers)
         else:
             command = b"DATA\r\n" if step == DATA else b"RSET\r\n"
         flight.queue(step, command, self._out)
@@ -230,7 +231,7 @@ class Exchange:
             flight.awaiting = FINAL
             if flight.settled is not None:  # refused, and yet it wants content: none (RFC 2920 §3.1)
                 flight.queue(FINAL, envelope.DOT, self._out)
-            elif self.stopped or not handler.begin([flight.letter]):
+            elif self.stopped or not handler.begin([flight.key]):
                 raise Broken("withdrawn", quiet=True)  # hanging up is the only way back from here
             else:
                 self._hand_over(flight)
@@ -257,7 +258,7 @@ class Exchange:
             self._close(Broken("the server closed after its answer", reply, quiet=True))
 
     def _end(self, handler: Handler, outcome: Outcome) -> None:
-        handler.end(self.flights.popleft().letter, outcome)
+        handler.end(self.flights.popleft().key, outcome)
 
     def _check_step(self, reply: Reply) -> None:
         """See that a 250 is for the content and not for MAIL or RCPT: servers word them differently.
@@ -292,6 +293,13 @@ class Exchange:
     def _may_be_sent(self) -> bool:
         """Whether a letter is handed over and unanswered."""
         return any(flight.written(self._out) == FINAL and flight.settled is None for flight in self.flights)
+
+
+def _unsent(flight: Flight) -> Letter:
+    """The letter of which something is still to be queued."""
+    if flight.letter is None:
+        raise AssertionError("all of the letter was queued before")
+    return flight.letter
 
 
 def _verdict(reply: Reply, stage: Stage) -> Deferred | Rejected:

@@ -6,6 +6,7 @@ and to hand over a burst of letters costs no more than one.
 
 from collections import deque
 from collections.abc import Iterable
+from typing import Any
 
 from .letter import Letter
 from .outcome import Outcome
@@ -21,13 +22,14 @@ _IOV = 512  # buffers that one system call may gather; Linux allows 1,024
 class Flight:
     """A letter on its way: the reply it waits for, what was queued of it, and its outcome once that is settled."""
 
+    letter: Letter | None = None  # as long as some of it is to be queued
     settled: Outcome | None = None  # refused before the content; replies still to come are swallowed
     _step = RCPT  # what was queued last of it, short of FINAL, and from which octet on
     _before = NOTHING  # what was written of it before that
 
-    def __init__(self, letter: Letter, awaiting: int, start: int = NEVER, end: int = NEVER) -> None:
+    def __init__(self, key: Any, awaiting: int, start: int = NEVER, end: int = NEVER) -> None:
         """`start`, `end`: where all of it lies among the octets, where it is queued whole (and begun)."""
-        self.letter = letter
+        self.key = key
         self.awaiting = awaiting
         self.begun = end < NEVER  # whether source.begin() was asked and said yes
         self.end = end  # octets handed over when the whole of it is written

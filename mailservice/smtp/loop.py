@@ -4,9 +4,9 @@ import selectors
 import ssl
 import time
 from collections.abc import Callable
+from typing import Any
 
 from .connection import Connection, State
-from .letter import Letter
 from .outcome import Trouble, TroubleKind
 from .server import Security, Server
 from .source import Gathering, Nobody, Source, Supply, Witness, nothing
@@ -174,21 +174,21 @@ class Loop:
     def _hear(self, ready: list[tuple[selectors.SelectorKey, int]], source: Source, now: float) -> None:
         """Take in what came for each, tell the source at once what was accepted, and begin at once what may be."""
         gathering = Gathering(source)
-        cleared: list[tuple[Connection, Letter]] = []
+        cleared: list[tuple[Connection, Any]] = []
         try:
             for key, events in ready:
                 connection: Connection = key.data
                 connection.step(events, gathering, now)
                 if not connection.greeted:
                     self._after(connection, now)  # so that ready() comes before the first letter
-                if (letter := connection.cleared) is not None:
-                    cleared.append((connection, letter))
+                if (flight := connection.cleared) is not None:
+                    cleared.append((connection, flight.key))
         finally:
             gathering.tell()
         if cleared:
-            begun = set(map(id, source.begin([letter for _, letter in cleared])))
-            for connection, letter in cleared:
-                connection.go_on(source, is_begun=id(letter) in begun)
+            begun = set(map(id, source.begin([key for _, key in cleared])))
+            for connection, key in cleared:
+                connection.go_on(source, is_begun=id(key) in begun)
 
     def _fill(self, now: float) -> bool:
         """Give letters to connections that have room, open more where that is not enough; whether room is left."""

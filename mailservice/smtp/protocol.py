@@ -4,7 +4,7 @@ from collections.abc import Callable
 from enum import Enum
 
 from .bursts import BurstExchange
-from .flight import DATA, FINAL, NAMES, Outgoing
+from .flight import DATA, FINAL, NAMES, Flight, Outgoing
 from .letter import Letter
 from .opening import Ask, Failed, Handshake, Script, opening
 from .outcome import Trouble, TroubleKind
@@ -119,9 +119,9 @@ class Protocol:
             self._die(failed.trouble)
 
     @property
-    def cleared(self) -> Letter | None:
+    def cleared(self) -> Flight | None:
         """A letter whose content the server waits for: go_on() tells whether it may begin."""
-        return self._exchange.cleared.letter if self._exchange and self._exchange.cleared else None
+        return self._exchange.cleared if self._exchange else None
 
     def go_on(self, handler: Handler, *, is_begun: bool) -> None:
         """The letter that is `cleared` was begun, or may not begin."""

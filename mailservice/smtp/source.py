@@ -1,7 +1,7 @@
 """Where letters come from: what the loop asks of the one who has them."""
 
 from collections import deque
-from typing import Protocol
+from typing import Any, Protocol
 
 from .letter import Letter
 from .outcome import NotSent, Outcome, Trouble
@@ -10,19 +10,19 @@ from .outcome import NotSent, Outcome, Trouble
 class Source(Protocol):
     """The one who has letters. All is called in the loop's thread; what it raises ends run() and every connection.
 
-    Every letter that take() gave is ended exactly once, by accept() or by end().
+    Every letter that take() gave is ended exactly once, by accept() or by end(); all but take() speaks of their keys.
     """
 
     def take(self, most: int) -> list[Letter]:
         """Letters whose envelopes may be written now, at most so many; none when there is none at this moment."""
 
-    def begin(self, letters: list[Letter]) -> list[Letter]:
+    def begin(self, keys: list[Any]) -> list[Any]:
         """Just before the first octet of their contents is handed to the socket: those that may go, in order."""
 
-    def accept(self, letters: list[Letter], replies: list[str]) -> None:
+    def accept(self, keys: list[Any], replies: list[str]) -> None:
         """The server took them: what it said to each, as str(Reply) would have it, which is plain ASCII."""
 
-    def end(self, letter: Letter, outcome: Outcome) -> None:
+    def end(self, key: Any, outcome: Outcome) -> None:
         """What became of one letter; that it was accepted is said here, too, where the answer needed a closer look."""
 
     def trouble(self, trouble: Trouble) -> None:
@@ -43,24 +43,24 @@ class Gathering:
 
     def __init__(self, source: Source) -> None:
         self._source = source
-        self._accepted: list[Letter] = []
+        self._accepted: list[Any] = []
         self._replies: list[str] = []
         self.begin = source.begin
 
-    def accept(self, letters: list[Letter], replies: list[str]) -> None:
-        self._accepted += letters
+    def accept(self, keys: list[Any], replies: list[str]) -> None:
+        self._accepted += keys
         self._replies += replies
 
-    def end(self, letter: Letter, outcome: Outcome) -> None:
+    def end(self, key: Any, outcome: Outcome) -> None:
         self.tell()
-        self._source.end(letter, outcome)
+        self._source.end(key, outcome)
 
     def tell(self) -> None:
         """Tells the source what was gathered."""
         if self._accepted:
-            letters, replies = self._accepted, self._replies
+            keys, replies = self._accepted, self._replies
             self._accepted, self._replies = [], []
-            self._source.accept(letters, replies)
+            self._source.accept(keys, replies)
 
 
 class Supply:
@@ -98,7 +98,7 @@ class Supply:
     def give_back(self, reason: str) -> None:
         """What is in hand is not sent."""
         while self.hand:
-            self.source.end(self.hand.popleft(), NotSent(reason))
+            self.source.end(self.hand.popleft().key, NotSent(reason))
 
 
 class Nobody:
@@ -107,12 +107,12 @@ class Nobody:
     def take(self, most: int) -> list[Letter]:
         return []
 
-    def begin(self, letters: list[Letter]) -> list[Letter]:
+    def begin(self, keys: list[Any]) -> list[Any]:
         return []
 
-    def accept(self, letters: list[Letter], replies: list[str]) -> None: ...
+    def accept(self, keys: list[Any], replies: list[str]) -> None: ...
 
-    def end(self, letter: Letter, outcome: Outcome) -> None: ...
+    def end(self, key: Any, outcome: Outcome) -> None: ...
 
     def trouble(self, trouble: Trouble) -> None: ...
 

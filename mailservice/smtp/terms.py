@@ -1,9 +1,9 @@
 """The terms of an exchange: how letters follow each other, who is told of them, and how it breaks."""
 
 from enum import Enum
+from typing import Any
 from typing import Protocol as Interface
 
-from .letter import Letter
 from .outcome import Outcome
 from .reply import Reply
 
@@ -19,11 +19,11 @@ class Mode(Enum):
 class Handler(Interface):
     """Those methods of loop.Source that an exchange calls."""
 
-    def begin(self, letters: list[Letter]) -> list[Letter]: ...
+    def begin(self, keys: list[Any]) -> list[Any]: ...
 
-    def accept(self, letters: list[Letter], replies: list[str]) -> None: ...
+    def accept(self, keys: list[Any], replies: list[str]) -> None: ...
 
-    def end(self, letter: Letter, outcome: Outcome) -> None: ...
+    def end(self, key: Any, outcome: Outcome) -> None: ...
 
 
 class Broken(Exception):

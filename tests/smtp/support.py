@@ -54,22 +54,22 @@ class Outbox:
             return []
         letters = [self.waiting.popleft() for _ in range(min(most, len(self.waiting)))]
         self.given += letters
-        return letters
+        return [letter._replace(key=letter) for letter in letters]
 
-    def begin(self, letters: list[Letter]) -> list[Letter]:
-        begun = [letter for letter in letters if letter.recipient not in self.withdrawn]
+    def begin(self, keys: list[Letter]) -> list[Letter]:
+        begun = [letter for letter in keys if letter.recipient not in self.withdrawn]
         for letter in begun:
             assert letter.recipient not in self.outcomes, "begun after its end"
             self.begun.append(letter.recipient)
         return begun
 
-    def accept(self, letters: list[Letter], replies: list[str]) -> None:
-        for letter, reply in zip(letters, replies, strict=True):
+    def accept(self, keys: list[Letter], replies: list[str]) -> None:
+        for letter, reply in zip(keys, replies, strict=True):
             self.end(letter, Accepted(Reply.parse((250, reply.encode()))))
 
-    def end(self, letter: Letter, outcome: Outcome) -> None:
-        assert letter.recipient not in self.outcomes, "ended twice"
-        self.outcomes[letter.recipient] = outcome
+    def end(self, key: Letter, outcome: Outcome) -> None:
+        assert key.recipient not in self.outcomes, "ended twice"
+        self.outcomes[key.recipient] = outcome
 
     def trouble(self, trouble: Trouble) -> None:
         self.troubles.append(trouble)

@@ -54,19 +54,19 @@ class Talk:
             self._hand_over()
             self._protocol.receive(said, self, 0.0)
 
-    def begin(self, letters: list[Letter]) -> list[Letter]:
-        self.begun += [letter.key for letter in letters]
-        return letters
+    def begin(self, keys: list[int]) -> list[int]:
+        self.begun += keys
+        return keys
 
-    def accept(self, letters: list[Letter], replies: list[str]) -> None:
+    def accept(self, keys: list[int], replies: list[str]) -> None:
         self.bursts += 1
-        for letter, reply in zip(letters, replies, strict=True):
-            self.end(letter, Accepted(Reply.parse((250, reply.encode()))))
+        for key, reply in zip(keys, replies, strict=True):
+            self.end(key, Accepted(Reply.parse((250, reply.encode()))))
             assert str(Reply.parse((250, reply.encode()))) == reply
 
-    def end(self, letter: Letter, outcome: Outcome) -> None:
-        assert letter.key not in self.outcomes
-        self.outcomes[letter.key] = outcome
+    def end(self, key: int, outcome: Outcome) -> None:
+        assert key not in self.outcomes
+        self.outcomes[key] = outcome
 
     def hold(self, script: list[bytes]) -> None:
         """Takes letters whenever it may, and hears the next replies whenever the server owes some."""
@@ -83,7 +83,7 @@ class Talk:
             for start in range(0, len(said), self._cut):
                 protocol.receive(said[start : start + self._cut], self, 0.0)
             if protocol.cleared:
-                protocol.go_on(self, is_begun=self.begin([protocol.cleared]) != [])
+                protocol.go_on(self, is_begun=self.begin([protocol.cleared.key]) != [])
             self._hand_over()
             if (len(self.outcomes), protocol.in_flight) == before:
                 protocol.lost("nothing moves", self)

@@ -166,21 +166,21 @@ class Session:
         server = Server("peer", deadlines=limits, pipelining=pipelining, chunking=chunking)
         self.peer = Peer(self.chance, mode, self.chance.choice([0.02, 0.1, 0.3]), kind)
         self.protocol = Protocol(server, 4, 0.0, private=True)
-        self.waiting = deque(Letter(n, "s@x", f"r{n}@x", b"a\r\n.\r\n" * (n % 5 + 1)) for n in range(12))
+        self.waiting = deque(Letter(f"r{n}@x", "s@x", f"r{n}@x", b"a\r\n.\r\n" * (n % 5 + 1)) for n in range(12))
         self.given: list[str] = []
         self.outcomes: dict[str, Outcome] = {}
         self.now = 0.0
 
-    def begin(self, letters: list[Letter]) -> list[Letter]:
-        return [letter for letter in letters if self.chance.random() < 0.97]
+    def begin(self, keys: list[str]) -> list[str]:
+        return [key for key in keys if self.chance.random() < 0.97]
 
-    def accept(self, letters: list[Letter], replies: list[str]) -> None:
-        for letter, reply in zip(letters, replies, strict=True):
-            self.end(letter, Accepted(Reply.parse((250, reply.encode()))))
+    def accept(self, keys: list[str], replies: list[str]) -> None:
+        for key, reply in zip(keys, replies, strict=True):
+            self.end(key, Accepted(Reply.parse((250, reply.encode()))))
 
-    def end(self, letter: Letter, outcome: Outcome) -> None:
-        assert letter.recipient not in self.outcomes
-        self.outcomes[letter.recipient] = outcome
+    def end(self, key: str, outcome: Outcome) -> None:
+        assert key not in self.outcomes
+        self.outcomes[key] = outcome
 
     def run(self) -> None:
         protocol, quiet = self.protocol, 0

@@ -298,7 +298,7 @@ def test_before_the_dot_the_client_is_impatient_and_patient_after_it(mode: str) 
 
 def test_a_source_that_raises_ends_the_run_and_the_connections() -> None:
     class Torn(Outbox):
-        def end(self, letter: Letter, outcome: object) -> None:
+        def end(self, key: Letter, outcome: object) -> None:
             raise ZeroDivisionError
 
     with MailServer() as mail:
@@ -315,11 +315,11 @@ def test_a_source_that_raises_ends_the_run_and_the_connections() -> None:
 @pytest.mark.parametrize("mode", ["lock-step", "pipelining"])
 def test_a_server_that_hangs_up_after_every_letter_gets_them_all_without_trouble(mode: str) -> None:
     class Patient(Outbox):
-        def end(self, letter: Letter, outcome: Outcome) -> None:
+        def end(self, key: Letter, outcome: Outcome) -> None:
             if isinstance(outcome, NotSent):
-                self.waiting.appendleft(letter)
+                self.waiting.appendleft(key)
             else:
-                super().end(letter, outcome)
+                super().end(key, outcome)
 
     with MailServer(**MODES[mode]) as mail:
         mail.on_dot((PASS, DROP))
