@@ -32,7 +32,7 @@ class Source(Protocol):
         """A connection has been opened up to where letters may follow: the server is well."""
 
 
-BURST = 8  # letters
+AT_ONCE = 24  # letters made in one go: fewer cost more each, many more do not fit into the processor's cache
 
 
 class Gathering:
@@ -70,7 +70,7 @@ class Supply:
 
     def __init__(self, source: Source) -> None:
         self.source = source
-        self.wanted = 1  # letters that connections may ask for in this round, each for one
+        self.wanted = 1  # connections that may ask for letters in this round
         self.hand: deque[Letter] = deque()
         self.dry = False  # the source had none when last asked
 
@@ -83,7 +83,7 @@ class Supply:
         """The next letters for a connection that has room."""
         if self.hand:
             return [self.hand.popleft() for _ in range(min(most, len(self.hand)))]
-        letters = self.source.take(max(most, min(self.wanted, BURST)))
+        letters = self.source.take(max(most, min(self.wanted * most, AT_ONCE)))
         self.dry = not letters
         self.hand.extend(letters[most:])
         return letters[:most]
