@@ -15,7 +15,7 @@ from pathlib import Path
 
 from benchmarks import databases, demands, letter, machine, postfix, sinks
 from benchmarks.contenders.engine import Engine
-from benchmarks.contenders.nodemailer import Nodemailer
+from benchmarks.contenders.nodemailer import BEFORE, Nodemailer
 from benchmarks.contenders.one_connection import FlaskMail, Smtplib
 from benchmarks.contenders.smtp_source import SmtpSource
 from benchmarks.contest import Contender, Place, Sink, noting
@@ -52,7 +52,7 @@ def _gather(
     contenders += [Smtplib(), FlaskMail()]
     places: list[Sink] = []
     with noting(missing, Nodemailer.name):
-        contenders.append(Nodemailer(scratch))
+        contenders += [Nodemailer(scratch), Nodemailer(scratch, BEFORE)]
     with noting(missing, SmtpSource.name, sinks.SMTP_SINK):
         programs = postfix.find(asked.postfix, scratch)
         contenders.append(SmtpSource(programs))

@@ -9,7 +9,8 @@ from pathlib import Path
 from benchmarks import ground, letter, processes
 from benchmarks.contest import Classic, Measured, Sink
 
-VERSION = "10.6.0"
+NEWEST = "10.6.0"
+BEFORE = "10.0.16"  # the last without PIPELINING and TCP_NODELAY, of October 2026
 PROGRAM = Path(__file__).with_suffix(".js")
 
 
@@ -17,15 +18,20 @@ class Nodemailer(Classic):
     name = "nodemailer"
     share = 1 / 24
     connections = 10
-    round_trips = 2  # it has PIPELINING: the envelope with DATA, and the letter
 
-    def __init__(self, scratch: Path):
+    def __init__(self, scratch: Path, version: str = NEWEST):
         """Raises Missing where there is no node or npm, or npm cannot reach its registry."""
         node = processes.run(["node", "--version"]).output.strip().lstrip("v")
         quietly = ["--no-audit", "--no-fund", "--ignore-scripts", "--loglevel=error"]
-        processes.run(["npm", "install", *quietly, "--prefix", scratch, f"nodemailer@{VERSION}"])
-        self.about = f"{VERSION} on Node {node}, pool of {self.connections}"
-        self._environment = {**os.environ, "NODE_PATH": str(scratch / "node_modules")}
+        folder = scratch / version
+        folder.mkdir()
+        processes.run(["npm", "install", *quietly, "--prefix", folder, f"nodemailer@{version}"])
+        self.about = f"{version} on Node {node}, pool of {self.connections}"
+        if version == NEWEST:
+            self.round_trips = 2  # it has PIPELINING: the envelope with DATA, and the letter
+        else:
+            self.name = f"{Nodemailer.name} {version}"
+        self._environment = {**os.environ, "NODE_PATH": str(folder / "node_modules")}
 
     def run(self, letters: int, sink: Sink) -> Measured:
         written = [letter.filled(number) for number in range(letters)]
@@ -33,7 +39,10 @@ class Nodemailer(Classic):
             "port": sink.port,
             "pool": self.connections,
             "from": ground.SENDER,
-            "letters": [{"to": to.to, "subject": to.subject, "text": to.text, "html": to.html} for to in written],
+            "letters": [
+                {"to": to.to, "subject": to.subject, "text": to.text, "html": to.html, "headers": to.headers}
+                for to in written
+            ],
         }
         ran = processes.run(["node", PROGRAM], environment=self._environment, told=json.dumps(task))
         found = json.loads(ran.output)  # its own clock and CPU: without the start of Node

@@ -52,4 +52,6 @@ class FlaskMail(OneConnection):
         with app.app_context(), mail.connect() as connection:
             for number in range(letters):
                 to = letter.filled(number)
-                connection.send(Message(to.subject, [to.to], to.text, to.html, sender=ground.SENDER))
+                connection.send(
+                    Message(to.subject, [to.to], to.text, to.html, sender=ground.SENDER, extra_headers=to.headers)
+                )
