@@ -1,6 +1,7 @@
 """Letters are accepted by the burst where the server says plain yeses: the same comes of it as reply by reply."""
 
 from collections import deque
+from sys import getrefcount
 from types import SimpleNamespace
 
 import pytest
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 
 from mailservice.smtp import Accepted, Letter, Outcome, Reply, Server
 from mailservice.smtp.protocol import Phase, Protocol
-from mailservice.smtp.source import Gathering
+from mailservice.smtp.source import AT_ONCE, Gathering, Supply
 from mailservice.smtp.terms import Mode
 
 LETTERS, WINDOW = 24, 8
@@ -49,10 +50,10 @@ class Talk:
         self.begun: list[int] = []
         self._mode, self._cut = mode, cut
         self._waiting = deque(Letter(n, "s@x", f"r{n}@x", b"Good day\r\n", clean=True) for n in range(LETTERS))
-        self._protocol = Protocol(Server("peer"), WINDOW, 0.0, private=True)
+        self.protocol = Protocol(Server("peer"), WINDOW, 0.0, private=True)
         for said in (b"220 hi\r\n", OFFERS[mode]):
             self._hand_over()
-            self._protocol.receive(said, self, 0.0)
+            self.protocol.receive(said, self, 0.0)
 
     def begin(self, keys: list[int]) -> list[int]:
         self.begun += keys
@@ -70,7 +71,7 @@ class Talk:
 
     def hold(self, script: list[bytes]) -> None:
         """Takes letters whenever it may, and hears the next replies whenever the server owes some."""
-        replies, protocol, following = deque(script), self._protocol, False
+        replies, protocol, following = deque(script), self.protocol, False
         while protocol.phase is Phase.READY and (self._waiting or protocol.in_flight):
             before = len(self.outcomes), protocol.in_flight
             while (room := protocol.room) and self._waiting:
@@ -92,13 +93,13 @@ class Talk:
     def _owed(self, *, following: bool) -> list[bytes]:
         ok, mail, rcpt = USUAL
         if self._mode is Mode.CHUNKING:
-            return [ok, mail, rcpt, ok] * self._protocol.in_flight
-        envelope = [mail, rcpt, b"354 go"] if self._protocol.in_flight > 1 or not following else []
+            return [ok, mail, rcpt, ok] * self.protocol.in_flight
+        envelope = [mail, rcpt, b"354 go"] if self.protocol.in_flight > 1 or not following else []
         return [*([ok] if following else []), *envelope]
 
     def _hand_over(self) -> None:
-        while size := self._protocol.outgoing.size:
-            self._protocol.sent(size, 0.0)
+        while size := self.protocol.outgoing.size:
+            self.protocol.sent(size, 0.0)
 
 
 replies = st.lists(st.sampled_from([b""] * 60 + list(UNUSUAL)), max_size=4 * LETTERS)
@@ -125,6 +126,36 @@ def test_plain_yeses_are_taken_by_the_burst(mode: Mode) -> None:
     assert {type(outcome) for outcome in talk.outcomes.values()} == {Accepted}
     assert len(talk.outcomes) == LETTERS
     assert talk.bursts == {Mode.CHUNKING: 3, Mode.PIPELINING: LETTERS - 2}[mode]
+
+
+@pytest.mark.parametrize("mode", [Mode.CHUNKING, Mode.PIPELINING])
+def test_of_a_letter_in_flight_the_content_is_not_kept(mode: Mode) -> None:
+    protocol, content = Talk(mode, cut=1 << 20).protocol, b"".join([b"Good ", b"day\r\n"])
+    kept, source = getrefcount(content), Talk(mode, cut=1 << 20)
+    protocol.take([Letter("a", "s@x", "r@x", content, clean=True)], source, 0.0)
+    protocol.sent(protocol.outgoing.size, 0.0)
+    if mode is Mode.PIPELINING:
+        assert getrefcount(content) > kept, "the server has not said yet whether it wants it"
+        protocol.receive(b"250 2.1.0 Ok\r\n250 2.1.5 Ok\r\n354 go\r\n", source, 0.0)
+        protocol.sent(protocol.outgoing.size, 0.0)
+    assert protocol.in_flight == 1
+    assert getrefcount(content) == kept
+
+
+def test_letters_for_several_connections_are_made_in_one_go() -> None:
+    asked: list[int] = []
+
+    def take(most: int) -> list[Letter]:
+        asked.append(most)
+        return [Letter(n, "s@x", "r@x", b"") for n in range(most)]
+
+    supply = Supply(SimpleNamespace(take=take))  # type: ignore[arg-type]
+    supply.wanted = 2
+    assert [len(supply.take(8)) for _ in range(2)] == [8, 8]
+    assert asked == [16]
+    supply.wanted = 10
+    assert [len(supply.take(8)) for _ in range(3)] == [8, 8, 8]
+    assert asked == [16, AT_ONCE]
 
 
 def _script(mode: Mode, drawn: list[bytes]) -> list[bytes]:
