@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -33,6 +34,8 @@ from sqlalchemy import (
 from sqlalchemy.orm import DeclarativeBase, Session, mapped_column, registry
 from sqlalchemy.types import TypeDecorator
 
+from mailservice import clock
+
 NAMING = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
     "uq": "uq_%(table_name)s_%(column_0_N_name)s",
@@ -41,6 +44,7 @@ NAMING = {
     "pk": "pk_%(table_name)s",
 }
 SQLITE_BUSY_SECONDS = 10
+LONGEST_GAP = 0.1  # seconds: so often at least somebody who waits looks whether it is his turn
 LINE_END = literal("\n", literal_execute=True)
 # A server that is gone without a word is noticed within half a minute (seconds; the last in milliseconds).
 POSTGRESQL_CONNECTION = {
@@ -137,6 +141,19 @@ def write() -> Iterator[Connection]:
     """A writing transaction on a connection of its own, without the ORM: the engine's way."""
     with _marked_as_writing(), db.engine.begin() as connection:
         yield connection
+
+
+@contextmanager
+def giving_way() -> Iterator[None]:
+    """Around each of many transactions that follow each other: leaves others as much time as it took.
+
+    SQLite has one writer at a time, and whoever waits looks for his turn in growing pauses only: of gaps that are
+    over at once he would find none, and a person's form would wait for seconds.
+    """
+    began = clock.steady()
+    yield
+    if db.engine.dialect.name == "sqlite":
+        time.sleep(min(clock.steady() - began, LONGEST_GAP))
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from flask_babel import gettext as _
 
 from config import Settings
 from mailservice import clock
-from mailservice.database import db, transaction
+from mailservice.database import db, giving_way, transaction
 from mailservice.errors import Invalid
 from mailservice.jobs import stopping
 from mailservice.models import FileKind, ImportStatus
@@ -73,7 +73,7 @@ def work_on(import_id: int, *, must_stop: MustStop) -> bool:
         return _check(plan, must_stop)
     step = steps.carry_out if plan.status is ImportStatus.RUNNING else steps.take_back
     while True:
-        with transaction():
+        with giving_way(), transaction():
             more = step(import_id)
         if not more or must_stop():
             return more
@@ -113,7 +113,7 @@ def _read_on(plan: Plan, path: Path, must_stop: MustStop) -> bool:
             del numbered[0]
         rows = [maker.row(n, cells) for n, cells in numbered]
         after, number, position = number, number + len(part), part[-1][0]
-        with transaction():
+        with giving_way(), transaction():
             if not steps.take(plan.import_id, rows, after=after, upto=number, position=position):
                 return False  # somebody else is at it
         if must_stop():

@@ -8,7 +8,7 @@ from datetime import datetime
 from sqlalchemy import select
 
 from mailservice import clock
-from mailservice.database import read, write
+from mailservice.database import giving_way, read, write
 from mailservice.models import Attempt, AttemptStatus
 from mailservice.sending import batches, ledger, permission
 from mailservice.sending.permission import Verdict
@@ -42,7 +42,7 @@ def prepare(*, sender: str, seconds: float) -> int:
 
 
 def _prepare_slice(attempt_id: int, sender: str) -> bool:
-    with write() as connection:
+    with giving_way(), write() as connection:
         more = batches.prepare_slice(connection, attempt_id, sender=sender, now=clock.now())
         if not more:
             ledger.finish_mailing_of(connection, attempt_id)  # it may have had nobody to write to
@@ -65,5 +65,5 @@ def settle(attempt_id: int) -> bool:
 
 def _cancel_one(attempt_id: int, allowed: permission.Permission, now: datetime) -> bool:
     assert allowed.reason is not None
-    with write() as connection:
+    with giving_way(), write() as connection:
         return ledger.cancel_batch(connection, attempt_id, reason=allowed.reason, now=now)
