@@ -14,6 +14,7 @@ import tempfile
 from pathlib import Path
 
 from benchmarks import databases, demands, letter, machine, postfix, sinks
+from benchmarks.contenders.bare import Bare
 from benchmarks.contenders.engine import Engine
 from benchmarks.contenders.nodemailer import BEFORE, Nodemailer
 from benchmarks.contenders.one_connection import FlaskMail, Smtplib
@@ -49,7 +50,7 @@ def _gather(
     """Whom and what can be had here; the rest is noted as missing."""
     scratch = Path(stack.enter_context(tempfile.TemporaryDirectory()))
     contenders: list[Contender] = [Engine(database, n) for database in (server, Sqlite()) for n in (1, 2)]
-    contenders += [Smtplib(), FlaskMail()]
+    contenders += [Smtplib(), FlaskMail(), Bare()]
     places: list[Sink] = []
     with noting(missing, Nodemailer.name):
         contenders += [Nodemailer(scratch), Nodemailer(scratch, BEFORE)]

@@ -8,6 +8,7 @@ from email.message import EmailMessage
 import pytest
 
 from benchmarks import demands, ground, growth, letter, postfix, sinks
+from benchmarks.contenders.bare import Bare
 from benchmarks.contenders.engine import Engine
 from benchmarks.contenders.one_connection import FlaskMail, Smtplib
 from benchmarks.contenders.smtp_source import SmtpSource
@@ -34,10 +35,22 @@ def test_every_letter_of_a_contender_arrives(contender: Contender, mail_server, 
     assert measured.cpu > 0
 
 
+@pytest.mark.parametrize("has_chunking", [True, False])
+def test_bare_octets_are_letters(mail_server, has_chunking):
+    measured = Bare().run(LETTERS, Sink(Place("the tests' server", 5, has_chunking), mail_server.port))
+
+    assert len(mail_server.accepted) >= LETTERS
+    assert measured.rate > 0
+
+
 def test_all_contenders_send_the_same_letter():
     ours, theirs = read(letter.ours()), letter.message(1)
 
     assert len(letter.ours()) == pytest.approx(len(theirs.as_bytes(policy=policy.SMTP)), rel=0.05)
+    assert sorted(ours.keys()) == sorted(theirs.keys())
+    page = theirs.get_body(("html",))
+    assert page
+    assert theirs["List-Unsubscribe"].strip("<>") in page.get_content(), "the personal way out is in both"
     assert text_of(ours) == text_of(theirs)
     assert f"Dear {ground.FIRST_NAMES[1]}," in text_of(ours)
 
