@@ -109,7 +109,7 @@ class Exchange:
             self.answer(raw, handler)
 
     def _hand_over(self, flight: Flight) -> None:
-        content, flight.letter = envelope.stuffed(_unsent(flight)), None
+        content, flight.letter = envelope.stuffed(flight.unsent()), None
         flight.begun, flight.end = True, self._out.queued + len(content) + len(envelope.DOT)
         self._out.extend((content, envelope.DOT), flight.end)
 
@@ -184,9 +184,9 @@ class Exchange:
         """Lock-step: write the command whose reply the letter waits for."""
         step = flight.awaiting
         if step == RCPT:
-            command = envelope.rcpt(_unsent(flight))
+            command = envelope.rcpt(flight.unsent())
         elif step == MAIL:
-            command = envelope.mail(_unsent(flight), self._offers)
+            command = envelope.mail(flight.unsent(), self._offers)
         else:
             command = b"DATA\r\n" if step == DATA else b"RSET\r\n"
         flight.queue(step, command, self._out)
@@ -293,13 +293,6 @@ class Exchange:
     def _may_be_sent(self) -> bool:
         """Whether a letter is handed over and unanswered."""
         return any(flight.written(self._out) == FINAL and flight.settled is None for flight in self.flights)
-
-
-def _unsent(flight: Flight) -> Letter:
-    """The letter of which something is still to be queued."""
-    if flight.letter is None:
-        raise AssertionError("all of the letter was queued before")
-    return flight.letter
 
 
 def _verdict(reply: Reply, stage: Stage) -> Deferred | Rejected:

@@ -35,6 +35,12 @@ class Flight:
         self.end = end  # octets handed over when the whole of it is written
         self._from = start
 
+    def unsent(self) -> Letter:
+        """The letter, of which something is still to be queued."""
+        if self.letter is None:
+            raise AssertionError("all of the letter was queued before")
+        return self.letter
+
     def written(self, out: "Outgoing") -> int:
         """The last step written: each from its first octet on, FINAL only when every octet was handed over."""
         if out.handed >= self.end:
