@@ -14,9 +14,9 @@ import tempfile
 from pathlib import Path
 
 from benchmarks import databases, demands, letter, machine, postfix, sinks
+from benchmarks.contenders import nodemailer
 from benchmarks.contenders.bare import Bare
 from benchmarks.contenders.engine import Engine
-from benchmarks.contenders.nodemailer import BEFORE, Nodemailer
 from benchmarks.contenders.one_connection import FlaskMail, Smtplib
 from benchmarks.contenders.smtp_source import SmtpSource
 from benchmarks.contest import Contender, Place, Sink, noting
@@ -52,8 +52,9 @@ def _gather(
     contenders: list[Contender] = [Engine(database, n) for database in (server, Sqlite()) for n in (1, 2)]
     contenders += [Smtplib(), FlaskMail(), Bare()]
     places: list[Sink] = []
-    with noting(missing, Nodemailer.name):
-        contenders += [Nodemailer(scratch), Nodemailer(scratch, BEFORE)]
+    for version in (nodemailer.NEWEST, nodemailer.BEFORE):
+        with noting(missing, nodemailer.name_of(version)):
+            contenders.append(nodemailer.Nodemailer(scratch, version))
     with noting(missing, SmtpSource.name, sinks.SMTP_SINK):
         programs = postfix.find(asked.postfix, scratch)
         contenders.append(SmtpSource(programs))

@@ -14,12 +14,16 @@ BEFORE = "10.0.16"  # the last without PIPELINING and TCP_NODELAY, of October 20
 PROGRAM = Path(__file__).with_suffix(".js")
 
 
+def name_of(version: str) -> str:
+    return "nodemailer" if version == NEWEST else f"nodemailer {version}"
+
+
 class Nodemailer(Classic):
-    name = "nodemailer"
+    name = name_of(NEWEST)
     share = 1 / 24
     connections = 10
 
-    def __init__(self, scratch: Path, version: str = NEWEST):
+    def __init__(self, scratch: Path, version: str):
         """Raises Missing where there is no node or npm, or npm cannot reach its registry."""
         node = processes.run(["node", "--version"]).output.strip().lstrip("v")
         quietly = ["--no-audit", "--no-fund", "--ignore-scripts", "--loglevel=error"]
@@ -27,10 +31,9 @@ class Nodemailer(Classic):
         folder.mkdir()
         processes.run(["npm", "install", *quietly, "--prefix", folder, f"nodemailer@{version}"])
         self.about = f"{version} on Node {node}, pool of {self.connections}"
+        self.name = name_of(version)
         if version == NEWEST:
             self.round_trips = 2  # it has PIPELINING: the envelope with DATA, and the letter
-        else:
-            self.name = f"{Nodemailer.name} {version}"
         self._environment = {**os.environ, "NODE_PATH": str(folder / "node_modules")}
 
     def run(self, letters: int, sink: Sink) -> Measured:

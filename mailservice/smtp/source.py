@@ -17,7 +17,10 @@ class Source(Protocol):
         """Letters whose envelopes may be written now, at most so many; none when there is none at this moment."""
 
     def begin(self, keys: list[Any]) -> list[Any]:
-        """Just before the first octet of their contents is handed to the socket: those that may go, in order."""
+        """Just before the first octet of their contents is handed to the socket: those that may go, in order.
+
+        The very same objects, by which the others are known.
+        """
 
     def accept(self, keys: list[Any], replies: list[str]) -> None:
         """The server took them: what it said to each, as str(Reply) would have it, which is plain ASCII."""
@@ -32,7 +35,7 @@ class Source(Protocol):
         """A connection has been opened up to where letters may follow: the server is well."""
 
 
-AT_ONCE = 24  # letters made in one go: fewer cost more each, many more do not fit into the processor's cache
+AT_ONCE = 24  # letters made in one go: eight cost more each, and more than these gain nothing
 
 
 class Gathering:
