@@ -23,7 +23,8 @@ from tests.faults.mail_server import ACCEPT, DROP, Wait
 
 pytestmark = pytest.mark.usefixtures("app")
 
-IN_FLIGHT = 10 * 8  # connections, and letters on each
+CONNECTIONS = 10
+IN_FLIGHT = 8 * CONNECTIONS
 
 
 @pytest.fixture
@@ -177,7 +178,7 @@ def test_three_lost_answers_in_a_row_open_the_breaker(owner, mail_server):
     mailing = due_mailing(owner, addresses(200))
     run_senders()
     states = list(states_of(mailing).values())
-    assert 3 <= states.count("unknown") <= 10 * 8 + 3
+    assert 3 <= states.count("unknown") <= 3 + IN_FLIGHT
     assert states.count("failed") == 0
     assert db.session.scalars(select(Breaker)).one().retry_at is not None
 
@@ -199,7 +200,8 @@ def test_five_policy_refusals_in_a_row_stop_the_attempt(owner, mail_server):
     run_senders(times=2)
     attempt = attempt_of(mailing)
     assert (attempt.status, attempt.reason) == (AttemptStatus.FAILED, Reason.REFUSED)
-    assert 5 <= attempt.failed <= 5 + IN_FLIGHT
+    short_rows = 4 * CONNECTIONS  # each connection may answer four times before one answers a fifth time
+    assert 5 <= attempt.failed <= short_rows + 1 + IN_FLIGHT
     assert db.session.scalar(select(func.count(Suppression.id))) == 0
 
 
