@@ -5,7 +5,7 @@ PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; 
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && exit; done; echo python3)
 VENV := .venv
 # Processes that test side by side; much of a test is waiting, so a few more than there are cores do no harm.
-TESTERS ?= 3
+TESTERS ?= 4
 BIN := $(VENV)/bin
 
 .PHONY: bench bench-web chaos run test lint audit translations venv runtime development
