@@ -152,7 +152,7 @@ class Odd(Form):
     text = StringField(validators=[DataRequired(), Length(max=3)])
     date = DateField(validators=[InputRequired()])
     empty = DateField(validators=[InputRequired()])
-    choice = SelectField(choices=[("a", "a")])
+    choice = SelectField(choices=["a"])
     number = IntegerField()
 
 

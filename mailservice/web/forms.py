@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 from flask import render_template
 from flask_wtf import FlaskForm
-from wtforms import Field
+from wtforms import Field, SelectChoice
 from wtforms.validators import StopValidation
 
 from mailservice.errors import Invalid, Refused
@@ -16,6 +16,11 @@ from mailservice.errors import Invalid, Refused
 
 class Form(FlaskForm):
     """Its CSRF token is checked by the global CSRFProtect; texts come from the person's language."""
+
+
+def options(pairs: Iterable[tuple[Any, Any]]) -> list[SelectChoice]:
+    """What a select or a group of radio buttons offers, from (value, words)."""
+    return [SelectChoice(value, words) for value, words in pairs]
 
 
 def checked(check: Callable[..., Any], **values: Any) -> Callable[[FlaskForm, Field], None]:

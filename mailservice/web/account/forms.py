@@ -5,7 +5,7 @@ from wtforms import PasswordField, SelectField, StringField
 from wtforms.validators import DataRequired, Length, Optional
 
 from mailservice.services import accounts, addresses, passwords, texts
-from mailservice.web.forms import Form, checked
+from mailservice.web.forms import Form, checked, options
 
 LANGUAGES = [("ru", "Русский"), ("en", "English")]  # each in its own words
 REQUIRED = DataRequired(_l("This cannot be empty."))
@@ -17,12 +17,12 @@ class ProfileForm(Form):
         [Optional(), checked(texts.one_line, field="full_name", longest=accounts.LONGEST_NAME)],
         description=_l("Your clients see it when they answer your letters."),
     )
-    language = SelectField(_l("Language"), choices=LANGUAGES)
+    language = SelectField(_l("Language"), choices=options(LANGUAGES))
     time_zone = StringField(_l("Time zone"), [REQUIRED])
 
 
 class PasswordForm(Form):
-    current_password = PasswordField(_l("Present password"), [REQUIRED, Length(max=passwords.LONGEST)])
+    current_password = PasswordField(_l("Current password"), [REQUIRED, Length(max=passwords.LONGEST)])
 
 
 class NewPasswordForm(PasswordForm):

@@ -28,7 +28,7 @@ from mailservice.sending.conditions import MOST_DAYS, YEARS, Conditions, Nonsens
 from mailservice.services import addresses, clients, filters, tags, texts
 from mailservice.services.ids import BIGGEST
 from mailservice.services.many_clients import Act, Chosen
-from mailservice.web.forms import Form, checked, errors_beside
+from mailservice.web.forms import Form, checked, errors_beside, options
 
 LONGEST_TAGS = 3000  # a field of names
 
@@ -83,17 +83,15 @@ class ConditionsForm(Form):
 
     def validate_missed(self, field: Field) -> None:
         if field.data and field.data == self.got.data:
-            raise ValidationError(_("Nobody both received a mailing and did not."))
+            raise ValidationError(_("Choose two different mailings: nobody both received one and did not."))
 
     def offer(self, owner: User, *, also: Collection[int] = ()) -> None:
         """Fills the choices with what the owner has; `also`: ids of mailings that stand in a filter already."""
-        titles = [(str(id_), title) for id_, title in filters.mailing_choices(owner, also=also)]
-        self.got.choices = self.missed.choices = [("", _("does not matter")), *titles]
-        self.state.choices = [
-            ("", _("does not matter")),
-            (Standing.MAILABLE.value, _("may be written to")),
-            (Standing.SUPPRESSED.value, _("on the stop list")),
-        ]
+        any_of_them = {"": _("does not matter")}
+        titles = {str(id_): title for id_, title in filters.mailing_choices(owner, also=also)}
+        standings = {Standing.MAILABLE.value: _("may be written to"), Standing.SUPPRESSED.value: _("on the stop list")}
+        self.got.choices = self.missed.choices = options((any_of_them | titles).items())
+        self.state.choices = options((any_of_them | standings).items())
 
     def read(self, owner: User) -> Conditions | None:
         """The conditions that the fields say; None when one of them is wrong, with the reason beside it."""

@@ -5,13 +5,14 @@ from __future__ import annotations
 from flask import flash, redirect, render_template, url_for
 from flask_babel import gettext as _
 from flask_login import current_user
+from wtforms import SelectChoice
 
 from mailservice.database import transaction
 from mailservice.errors import Refused
 from mailservice.services import tags
 from mailservice.web.clients import blueprint
 from mailservice.web.clients.forms import MergeTagForm, TagForm
-from mailservice.web.forms import errors_beside, page
+from mailservice.web.forms import errors_beside, options, page
 
 
 @blueprint.get("/tags")
@@ -46,7 +47,7 @@ def merge_tag(tag_id: int):
             into = tags.own(current_user, form.into.data)
             tags.merge(current_user, tags.own(current_user, tag_id), into=into)
         if not form.errors:
-            flash(_("Who had “%(tag)s” has “%(into)s” now.", tag=name, into=into.name))
+            flash(_("Clients with “%(tag)s” have “%(into)s” now.", tag=name, into=into.name))
             return redirect(url_for(".list_tags"))
     return _page(tag_id, TagForm(formdata=None, obj=found), form)
 
@@ -63,8 +64,8 @@ def delete_tag(tag_id: int):
     return redirect(url_for(".list_tags"))
 
 
-def _others(tag_id: int) -> list[tuple[int, str]]:
-    return [(line.id, line.name) for line in tags.listed(current_user) if line.id != tag_id]
+def _others(tag_id: int) -> list[SelectChoice]:
+    return options((line.id, line.name) for line in tags.listed(current_user) if line.id != tag_id)
 
 
 def _page(tag_id: int, form: TagForm, merging: MergeTagForm):

@@ -12,7 +12,7 @@ from wtforms import BooleanField, RadioField, SelectField, TextAreaField
 from mailservice.models import FileKind, Import
 from mailservice.services.importing.columns import Role
 from mailservice.services.importing.imports import ENCODINGS, Existing
-from mailservice.web.forms import Form
+from mailservice.web.forms import Form, options
 
 ROLES = {
     Role.NONE: _l("leave out"),
@@ -28,6 +28,10 @@ ENCODING_WORDS = {
     "cp1252": _l("Windows, Western (1252)"),
     "utf-16": _l("UTF-16"),
 }
+EXISTING = {
+    Existing.KEEP: _l("stay as they are; only gaps are filled from the file"),
+    Existing.OVERWRITE: _l("are replaced by those of the file, where it has any"),
+}
 DELIMITERS = {";": _l("semicolon ;"), ",": _l("comma ,"), "tab": _l("tab")}
 
 
@@ -40,14 +44,11 @@ class ColumnsForm(Form):
     """With a select for each column, `column_0` and so on, which `for_import` adds."""
 
     encoding = SelectField(_l("Encoding"))
-    delimiter = SelectField(_l("Cells are divided by"), choices=list(DELIMITERS.items()))
+    delimiter = SelectField(_l("Cells are divided by"), choices=options(DELIMITERS.items()))
     has_header = BooleanField(_l("The first row holds the titles of the columns"))
     existing = RadioField(
         _l("Names and comments of clients that you have already"),
-        choices=[
-            (Existing.KEEP.value, _l("stay as they are; only gaps are filled from the file")),
-            (Existing.OVERWRITE.value, _l("are replaced by those of the file, where it has any")),
-        ],
+        choices=options(EXISTING.items()),
         default=Existing.KEEP.value,
     )
 
@@ -62,9 +63,8 @@ class ColumnsForm(Form):
 
 def for_import(found: Import) -> ColumnsForm:
     """The form for this file, with what is known or guessed of it."""
-    choices = [(role.value, word) for role, word in ROLES.items()]
     selects = {
-        f"column_{n}": SelectField(_("Column %(number)s", number=n + 1), choices=choices)
+        f"column_{n}": SelectField(_("Column %(number)s", number=n + 1), choices=options(ROLES.items()))
         for n in range(len(found.columns))
     }
     kind: type[ColumnsForm] = type("ColumnsFormOfImport", (ColumnsForm,), selects)
@@ -79,7 +79,7 @@ def for_import(found: Import) -> ColumnsForm:
             **given,
         }
     )
-    form.encoding.choices = [(name, ENCODING_WORDS[name]) for name in ENCODINGS]
+    form.encoding.choices = options((name, ENCODING_WORDS[name]) for name in ENCODINGS)
     if found.kind is FileKind.WORKBOOK:
         del form.encoding, form.delimiter
     return form

@@ -20,7 +20,7 @@ from mailservice.errors import Invalid, Refused
 from mailservice.models import Import, ImportStatus, RowState
 from mailservice.queues import Job, enqueue
 from mailservice.services.importing import files, imports
-from mailservice.services.importing.imports import Existing
+from mailservice.services.importing.imports import ENCODINGS, Existing
 from mailservice.web import limits, paging
 from mailservice.web.forms import errors_beside, page
 from mailservice.web.imports import sheets, words
@@ -100,7 +100,7 @@ def read(import_id: int) -> ResponseReturnValue:
     """The file once more, in another encoding or with another delimiter."""
     found = imports.own(current_user, import_id)
     form = for_import(found)
-    if found.status is ImportStatus.DRAFT and "encoding" in form and form.encoding.data in dict(form.encoding.choices):
+    if found.status is ImportStatus.DRAFT and "encoding" in form and form.encoding.data in ENCODINGS:
         delimiter = "\t" if form.delimiter.data == "tab" else form.delimiter.data
         with errors_beside(form), _beside("encoding"):
             upload = imports.read_anew(found, encoding=form.encoding.data, delimiter=delimiter, folder=_folder())

@@ -24,7 +24,7 @@ from mailservice.models import Mailing, Periodicity, User
 from mailservice.services import audiences, filters, messages, texts
 from mailservice.services.audiences import Audience
 from mailservice.services.schedule import Schedule
-from mailservice.web.forms import Form
+from mailservice.web.forms import Form, options
 from mailservice.web.mailings import made
 from mailservice.web.mailings.words import PERIODICITIES
 
@@ -42,7 +42,7 @@ class When(Form):
     start_date = DateField(_l("First send"), validators=[InputRequired(_l("Enter a date."))])
     start_time = TimeField(_l("Time"), format=TIMES, validators=[InputRequired(_l("Enter a time."))])
     time_zone = StringField(_l("Time zone"), validators=[REQUIRED])
-    periodicity = SelectField(_l("How often"), choices=[(p.value, word) for p, word in PERIODICITIES.items()])
+    periodicity = SelectField(_l("How often"), choices=options(PERIODICITIES.items()))
     end_date = DateField(_l("End"), validators=[Optional()])
     end_time = TimeField(_l("Time"), format=TIMES, validators=[Optional()])
 
@@ -90,15 +90,14 @@ class MailingForm(When):
 
     def offer(self, owner: User, mailing: Mailing | None = None) -> None:
         """Fills the choices with what the owner has."""
-        self.message_id.choices = messages.choices(owner)
-        if mailing is None:
-            self.message_id.choices.insert(0, (NO_MESSAGE, _("Choose a message")))
-        self.audience.choices = [(ALL, _("All my clients")), (CHOSEN, _("Chosen ones"))]
-        if mailing is not None:
-            self.audience.choices.insert(0, (KEEP, _("Leave as they are")))
-        self.filter_ids.choices = filters.choices(owner)
+        no_message = [(NO_MESSAGE, _("Choose a message"))] if mailing is None else []
+        self.message_id.choices = options([*no_message, *messages.choices(owner)])
+        self.filter_ids.choices = options(filters.choices(owner))
+        audience = {} if mailing is None else {KEEP: _("Leave as they are")}
+        audience |= {ALL: _("All my clients"), CHOSEN: _("Chosen ones")}
         if self.filter_ids.choices:
-            self.audience.choices.append((FILTERED, _("Only by saved filters")))
+            audience[FILTERED] = _("Only by saved filters")
+        self.audience.choices = options(audience.items())
 
     def start_new(self, owner: User, message_id: int | None) -> None:
         """What stands in the form of a new mailing."""

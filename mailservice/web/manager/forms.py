@@ -5,7 +5,7 @@ from wtforms import BooleanField, SelectField, StringField
 from wtforms.validators import DataRequired, Length, Optional
 
 from mailservice.services import oversight
-from mailservice.web.forms import Form, checked
+from mailservice.web.forms import Form, checked, options
 from mailservice.web.manager.words import ROLES
 
 LONGEST = Length(max=oversight.LONGEST_REASON)
@@ -28,5 +28,5 @@ class UndoForm(ActForm):
 
 
 class RoleForm(Form):
-    role = SelectField(_l("Role"), choices=[(role.value, word) for role, word in ROLES.items()])
+    role = SelectField(_l("Role"), choices=options(ROLES.items()))
     is_editor = BooleanField(_l("Writes the blog"))

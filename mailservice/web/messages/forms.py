@@ -12,7 +12,7 @@ from wtforms.validators import DataRequired
 from mailservice.models import Message, MessageKind
 from mailservice.sending import content
 from mailservice.services import addresses, messages
-from mailservice.web.forms import Form, checked
+from mailservice.web.forms import Form, checked, options
 
 REQUIRED = DataRequired(_l("This cannot be empty."))
 KINDS = {
@@ -23,7 +23,7 @@ KINDS = {
 
 
 class MessageForm(Form):
-    kind = RadioField(_l("Written in"), choices=list(KINDS.items()), default=MessageKind.MARKDOWN.value)
+    kind = RadioField(_l("Written in"), choices=options(KINDS.items()), default=MessageKind.MARKDOWN.value)
     subject = StringField(_l("Subject"), validators=[REQUIRED])
     preheader = StringField(_l("Preview line"))
     body = TextAreaField(_l("Text"), validators=[REQUIRED])
