@@ -88,8 +88,8 @@ def _too_many(error: RateLimitExceeded) -> Response:
     breached = limiter.current_limit
     seconds = max(1, int(breached.reset_at - clock.now().timestamp()) + 1) if breached else 60
     with force_locale(language.without_person()):
-        wait = format_timedelta(timedelta(seconds=seconds), threshold=1.2)
-        text, code = errors.answer(429, _("Try again in %(wait)s.", wait=wait))
+        wait = format_timedelta(timedelta(seconds=seconds), threshold=1.2, add_direction=True)
+        text, code = errors.answer(429, _("Try again %(wait)s.", wait=wait))
     return Response(text, code, {"Retry-After": str(seconds)}, mimetype="text/html")
 
 

@@ -31,6 +31,8 @@ def test_guessing_a_password_ends_after_ten_tries_and_the_page_says_when_to_come
     assert 0 < int(page.headers["Retry-After"]) <= 301
     assert re.search(r"Try again in \d+ (minutes|seconds)", page.text)
     assert "Content-Security-Policy" in page.headers
+    page = post(browser, "/sign-in", ANNA, **from_("192.0.2.1"), headers={"Accept-Language": "ru"})
+    assert re.search(r"Повторите через \d+ (минут|секунд)[уы]?\.", page.text)
 
 
 def test_a_stranger_who_guesses_does_not_lock_the_owner_out(app, browser):

@@ -143,7 +143,7 @@ def _fill_owner(scene: Scene, owner: Owner, persons: list[Person], manager: User
     _add_pasts(pasts)
     db.session.add_all(consenting.leavings(owner.user, historian.suppressions.values()))
     _insert(Suppression, list(historian.suppressions.values()))
-    db.session.add_all(history.imported(owner.user.id, ["info@example.net", "office@example.com"], scene.now - OPENED))
+    db.session.add_all(history.imported(owner.user, ["info@example.net", "office@example.com"], scene.now - OPENED))
     db.session.add_all(consenting.proofs(owner.user, clients))
     db.session.add(consenting.form(owner.user))
     _disable(made, pasts, manager)

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from random import Random
 from typing import Any, NamedTuple
 
-from mailservice.models import AttemptStatus, Reason, State, Suppression, SuppressionReason
+from mailservice.models import AttemptStatus, Reason, State, Suppression, SuppressionReason, User
 from mailservice.services.demo.texts import Text
 
 PACE = timedelta(milliseconds=60)  # between two letters
@@ -18,6 +18,7 @@ NOTICED_AFTER = timedelta(hours=8)  # that a firing was missed
 PATIENCE = timedelta(hours=24)
 REFUSALS = 5  # in a row stop an attempt
 LOST = "the connection closed before the server answered"
+IMPORTED_FROM = {"ru": "из списка прежнего сервиса", "en": "from the list of the former service"}
 ROW = {"reason": None, "code": None, "enhanced": None, "reply": None, "not_before": None}
 
 
@@ -173,11 +174,11 @@ def batch(past: Past) -> dict[str, Any]:
     return {"number": 1, "size": len(past.deliveries), "waiting": 0, "fence": 2 * claims, **counts}
 
 
-def imported(owner_id: int, emails: Sequence[str], at: datetime) -> list[Suppression]:
+def imported(owner: User, emails: Sequence[str], at: datetime) -> list[Suppression]:
     """Addresses that were never clients here."""
-    reason, detail = SuppressionReason.IMPORTED, "from the list of the former service"
+    reason, detail = SuppressionReason.IMPORTED, IMPORTED_FROM[owner.language]
     return [
-        Suppression(owner_id=owner_id, email_normalised=email, reason=reason, detail=detail, created_at=at)
+        Suppression(owner_id=owner.id, email_normalised=email, reason=reason, detail=detail, created_at=at)
         for email in emails
     ]
 

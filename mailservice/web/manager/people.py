@@ -8,6 +8,7 @@ from flask import request
 from flask_admin import expose
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
+from flask_babel import lazy_pgettext
 from flask_login import current_user
 from sqlalchemy.orm import joinedload
 
@@ -195,5 +196,5 @@ class Suppressions(ByAddress):
     column_filters = (
         Person("owner", _l("Owner's address"), Suppression.owner_id.in_),
         Choice("reason", _l("Reason"), lambda reason: Suppression.reason == reason, words.SUPPRESSIONS),
-        *days(Suppression.created_at, _l("From"), _l("Until")),
+        *days(Suppression.created_at, lazy_pgettext("day", "From"), _l("Until")),
     )

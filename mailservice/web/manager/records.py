@@ -7,6 +7,7 @@ from typing import Any
 
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
+from flask_babel import lazy_pgettext
 from sqlalchemy import ColumnElement, select
 from sqlalchemy.orm import joinedload
 
@@ -52,7 +53,7 @@ class Events(Desk):
     column_filters = (
         Choice("action", _l("What"), lambda name: Event.action == name, words.ACTIONS),
         Person("actor", _l("Who, by address"), Event.actor_id.in_),
-        *days(Event.at, _l("From"), _l("Until")),
+        *days(Event.at, lazy_pgettext("day", "From"), _l("Until")),
         About("about", _l("To what")),
     )
 

@@ -10,6 +10,7 @@ from flask_babel import lazy_pgettext
 
 from mailservice.models import Event, Role, SuppressionReason, User
 from mailservice.services.audit import Action
+from mailservice.web import states
 from mailservice.web.suppressions.words import REASONS as SUPPRESSIONS
 
 ROLES = {
@@ -73,6 +74,17 @@ SUBJECTS = {
     "attempt": _l("attempt %(number)s"),
     "import": _l("import %(number)s"),
     "message": _l("message %(number)s"),
+}
+LISTS = {
+    "users": _l("users"),
+    "mailings": _l("mailings"),
+    "attempts": _l("attempts"),
+    "deliveries": _l("letters"),
+    "messages": _l("messages"),
+    "clients": _l("clients"),
+    "suppressions": _l("stop list"),
+    "events": _l("events"),
+    "posts": _l("posts"),
 }
 # The lists in which the subjects of events stand.
 PAGES = {"user": "users", "mailing": "mailings", "attempt": "attempts", "message": "messages"}
@@ -139,4 +151,6 @@ def _value(key: str, value: Any) -> Any:
         return SUPPRESSIONS[SuppressionReason(value)]
     if key == "by" and value == "letter":
         return _("the link in a letter")
+    if key in ("list", "state"):
+        return {"list": LISTS, "state": states.WORDS}[key].get(str(value), value)
     return len(value) if isinstance(value, list) else value

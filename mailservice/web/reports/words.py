@@ -23,7 +23,7 @@ REASONS: dict[Reason, Any] = {
     Reason.DISABLED: _l("a manager disabled the mailing"),
     Reason.BLOCKED: _l("the owner of the mailing is blocked"),
     Reason.UNCONFIRMED: _l("the owner's address was not confirmed"),
-    Reason.BY_OWNER: _l("stopped by you"),
+    Reason.BY_OWNER: _l("stopped by hand"),
     Reason.REFUSED: _l("the mail server refused one letter after another"),
     Reason.SENDER_REFUSED: _l("the mail server does not take letters from this sender"),
     Reason.TOO_BIG: _l("the letter is too big for the mail server"),

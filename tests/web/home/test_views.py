@@ -74,7 +74,7 @@ def test_trouble_says_why_and_the_servers_reply_only_where_that_is_why(browser):
             )
     factories.sign_in(browser, owner)
     page = browser.get("/").text
-    assert "stopped by you" in page
+    assert "stopped by hand" in page
     assert "the mail server refused one letter after another" in page
     assert "451 later" not in page
     assert "554 no more" in page

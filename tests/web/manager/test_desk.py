@@ -460,7 +460,18 @@ def test_the_first_page_says_what_is_missing(app, signed_in):
     assert "Redis does not answer." in page.text
 
 
+def test_every_number_of_the_first_page_has_its_noun(signed_in, manager, owner):
+    with transaction() as session:
+        session.get_one(User, manager.id).language = "ru"
+    page = signed_in.get("/manager/").text
+    for told in ("<b>2</b>пользователя", "</i>0</b>заблокировано", "<b>0</b>рассылок"):
+        assert told in page
+    factories.mailing(owner)
+    assert "<b>1</b>рассылка" in signed_in.get(f"/manager/users/{owner.id}").text
+
+
 def test_every_action_and_every_role_has_its_word():
+    assert set(words.LISTS) == {view.slug for view in VIEWS}
     assert set(words.ACTIONS) == set(Action)
     assert set(words.ROLES) == set(Role)
     assert set(words.SUPPRESSIONS) == set(SuppressionReason)
@@ -475,5 +486,11 @@ def test_an_event_tells_who_did_what_to_whom_and_why(signed_in, manager, owner):
     for told in ("disabled a mailing", "Weekly digest", "reason: Complaints", "192.0.2.7", "the command line"):
         assert told in page
     assert "before: user; after: manager" in page
+    with transaction():
+        audit.note(owner, Action.EXPORTED, list="suppressions", rows=3)
+        audit.note(owner, Action.SENT_AGAIN, state="unknown", letters=2)
+    page = signed_in.get("/manager/events/").text
+    for told in ("list: stop list; rows: 3", "state: uncertain; letters: 2"):
+        assert told in page
     (row,) = export(signed_in, "events", about=f"mailing-{mailing.id}")
     assert (row["Who"], row["To what"]) == ("manager@example.net", "Weekly digest")
