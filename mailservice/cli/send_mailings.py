@@ -76,8 +76,10 @@ def _send(mailing_id: int | None, stopped: threading.Event) -> bool:
     begun, under_way = clock.now(), progress.open_ids(mailing_id)
     db.session.rollback()
     ticks.tick(mailing_id)
-    while not stopped.is_set() and (attempt_id := _next_attempt(mailing_id)) is not None:
-        _send_attempt(attempt_id, stopped)
+    stuck: set[int] = set()  # there is work, and none of it can be done now: a limit is reached, the disk is full
+    while not stopped.is_set() and (attempt_id := _next_attempt(mailing_id, stuck)) is not None:
+        if not _send_attempt(attempt_id, stopped):
+            stuck.add(attempt_id)
     drains.part()
     if mailing_id is None:
         importing.work_off(stopped.is_set)
@@ -87,9 +89,9 @@ def _send(mailing_id: int | None, stopped: threading.Event) -> bool:
     return any(attempt.is_failure for attempt in attempts)
 
 
-def _next_attempt(mailing_id: int | None) -> int | None:
+def _next_attempt(mailing_id: int | None, stuck: set[int]) -> int | None:
     """The attempt with the least work that can be done now."""
-    mine = progress.open_ids(mailing_id)
+    mine = progress.open_ids(mailing_id) - stuck
     db.session.rollback()
     if not drains.may_send():
         return None
@@ -98,8 +100,8 @@ def _next_attempt(mailing_id: int | None) -> int | None:
     return next((attempt_id for attempt_id, _ in work if attempt_id in mine), None)
 
 
-def _send_attempt(attempt_id: int, stopped: threading.Event) -> None:
-    """Sends until nothing of it can be sent now, showing how far it is."""
+def _send_attempt(attempt_id: int, stopped: threading.Event) -> int:
+    """Sends until nothing of it can be sent now, showing how far it is; returns how many letters got a result."""
     with _Display(attempt_id) as display:
 
         def must_stop() -> bool:
@@ -107,12 +109,13 @@ def _send_attempt(attempt_id: int, stopped: threading.Event) -> None:
             return stopped.is_set()
 
         try:
-            drains.own_sender().drain(attempt_id, must_stop=must_stop, hurry=stopped.is_set)
+            count = drains.own_sender().drain(attempt_id, must_stop=must_stop, hurry=stopped.is_set)
         except BaseException:
             drains.let_go()
             raise
         settling.settle(attempt_id)
         display.show(last=True)
+    return count
 
 
 class _Display:

@@ -87,12 +87,19 @@ class PeriodicScheduler(Scheduler):
             log.warning("Redis is away, the lock runs out by itself: %s", error)
 
     def register(self) -> None:
-        """Puts back what is missing of the table: after a first start, a flush, or a killed scheduler."""
+        """Puts back what is missing of the table: after a first start, a flush, a killed scheduler, a wrong clock."""
         for periodic in self.table.values():
             if periodic.id in self and self.job_class.exists(periodic.id, connection=self.connection):
+                self._bring_back(periodic)
                 continue
             self._create_job(periodic.job.value, id=periodic.id, timeout=JOB_TIMEOUT, result_ttl=-1)
             self.connection.zadd(self.scheduled_jobs_key, {periodic.id: time.time()})
+
+    def _bring_back(self, periodic: Periodic) -> None:
+        """A time further off than one round was written before the clock was set back."""
+        latest, key = time.time() + periodic.every, self.scheduled_jobs_key
+        if (self.connection.zscore(key, periodic.id) or 0) > latest:
+            self.connection.zadd(key, {periodic.id: latest}, xx=True)
 
     def enqueue_jobs(self) -> list[str]:
         """Moves what is due into the queues; returns the ids of what it moved."""

@@ -21,6 +21,7 @@ log = logging.getLogger(__name__)
 HOST_TROUBLES = 5
 FIRST_WAIT = timedelta(seconds=30)
 LONGEST_WAIT = timedelta(minutes=15)
+BELIEVED = 2 * LONGEST_WAIT  # a look that is further off was planned before the clock was set back: it is due
 PROBE_TIME = timedelta(seconds=60)  # in which nobody else probes
 
 
@@ -45,7 +46,7 @@ def pass_through(connection: Connection, name: str, now: datetime) -> tuple[Gate
     row = connection.execute(query).one_or_none()
     if row is None or row.retry_at is None:
         return Gate.CLOSED, row is None or row.failures == 0
-    if row.retry_at > now:
+    if now < row.retry_at <= now + BELIEVED:
         return Gate.OPEN, False
     mine = connection.execute(
         update(Breaker).where(Breaker.name == name, Breaker.retry_at == row.retry_at).values(retry_at=now + PROBE_TIME)
@@ -55,7 +56,9 @@ def pass_through(connection: Connection, name: str, now: datetime) -> tuple[Gate
 
 def waiting(connection: Connection, names: Iterable[str], now: datetime) -> dict[str, str]:
     """Those of the servers that nothing is sent to now, not even a probe, and their last words."""
-    query = select(Breaker.name, Breaker.last_reply).where(Breaker.name.in_(names), Breaker.retry_at > now)
+    query = select(Breaker.name, Breaker.last_reply).where(
+        Breaker.name.in_(names), Breaker.retry_at > now, Breaker.retry_at <= now + BELIEVED
+    )
     return {name: reply or "" for name, reply in connection.execute(query)}
 
 

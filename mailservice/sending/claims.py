@@ -73,7 +73,7 @@ def _read_new(connection: Connection, attempt_id: int, sizes: dict[int, int]) ->
         return {}  # not as new as they look
     every = _named([made(Waiting, (*row, 0, None)) for row in rows])
     found, start = {}, 0
-    for number, size in sizes.items():
+    for number, size in sorted(sizes.items()):  # as the rows stand: batches need not be taken in order
         found[number] = every[start : start + size]
         start += size
     return found

@@ -51,7 +51,7 @@ class Keeper:
         self._lost_holds: list[Hold] = []
         self._claiming: Claiming | None = None
         self._committing: Future[Committed] | None = None
-        self._parts: list[Part] = []  # of the commit under way
+        self._parts: list[tuple[Hold, Part]] = []  # of the commit under way
         self.permitted_until = float("-inf")  # how far the last word that letters may go reaches, on the steady clock
         self.has_news = False  # a claim or a commit has come back
         self.low_water = LOW_WATER  # letters at hand below which more are asked for
@@ -130,6 +130,8 @@ class Keeper:
             self._take_claim()
 
     def _take_claim(self) -> None:
+        if self._committing and self._committing.done():  # what it gave back may be among the claims
+            self.try_database(self._take_commit)
         claiming, self._claiming = self._claiming, None
         assert claiming is not None
         try:
@@ -146,6 +148,8 @@ class Keeper:
             self._permit(claiming.at)
             self.sender.pace.turn()
         for claim, journal in zip(claims, claiming.journals, strict=False):
+            if before := self._holds.get(claim.number):  # it was given back, and the database's word of that was lost
+                self._lose(before)
             hold = Hold(claim, journal, leased_at=claiming.at)
             self._holds[claim.number] = hold
             self.queue.extend((hold, waiting) for waiting in claim.waiting)
@@ -199,13 +203,13 @@ class Keeper:
                 self._commit(last=False)
 
     def _commit(self, *, last: bool) -> None:
-        parts = [hold.part(last=last) for hold in self._holds.values()]
+        self._parts = [(hold, hold.part(last=last)) for hold in self._holds.values()]
+        parts = [part for _, part in self._parts]
         self._committing = self.sender.books.submit(books.commit, self.attempt_id, parts)
         self._committing.add_done_callback(self._bring_news)
         elapsed, self._committed_at = clock.steady() - self._committed_at, clock.steady()
         rate = sum(part.results for part in parts) / max(elapsed, COMMIT_EVERY)
         self.low_water = int(min(max(LOW_WATER, rate * RESERVE), MOST_AT_HAND))
-        self._parts = parts
 
     def _take_commit(self) -> None:
         """Raises DBAPIError when it failed; then everything waits for the next commit."""
@@ -218,14 +222,13 @@ class Keeper:
                 hold.not_committed()
             raise
         self.left_out.update(found.left_out)
-        for part in self._parts:
+        for hold, part in self._parts:
             number = part.claim.number
-            hold = self._holds[number]
+            if hold.is_lost:
+                continue
             if number in found.fenced:
                 log.error("Batch %d of attempt %d was taken from us", number, self.attempt_id)
-                del self._holds[number]
-                hold.lose()  # what we know of it is left to whoever judges it
-                self._lost_holds.append(hold)
+                self._lose(hold)
                 continue
             self.done += hold.committed()
             hold.renewed(found.at)
@@ -241,6 +244,14 @@ class Keeper:
             self._permit(found.at)
         else:
             self.halt(f"{found.permission.verdict.value}, {found.permission.reason or 'closed'}")
+
+    def _lose(self, hold: Hold) -> None:
+        """What we know of a batch is left to whoever judges it; no letter of it waits for anything any more."""
+        del self._holds[hold.claim.number]
+        hold.lose()
+        self._lost_holds.append(hold)
+        self.queue = deque(pair for pair in self.queue if pair[0] is not hold)
+        self.parked.drop(lambda pair: pair[0] is hold)
 
     def finish(self) -> None:
         """Everything known goes into the ledger, and what is left of the batches is given back."""

@@ -14,6 +14,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Update, and_, bindparam, case, exists, func, insert, literal, or_, select, update
 
+from mailservice import clock
 from mailservice.models import (
     Attempt,
     AttemptStatus,
@@ -101,14 +102,14 @@ def append(
 
 
 def release(connection: Connection, claim: Claim, *, until: datetime | None = None) -> None:
-    """Gives the batch back; deferred letters keep it away until the first of them is due, others until `until`."""
+    """Gives the batch back; letters deferred keep it away until the first of them is due, all others until `until`."""
     free_batch(connection, claim.attempt_id, claim.number, Batch.fence == claim.fence, until=until)
 
 
 def free_batch(
     connection: Connection, attempt_id: int, number: int, *where: Any, until: datetime | None = None
 ) -> None:
-    """A batch without a holder: due when the first of its waiting deliveries is, a new one at once or at `until`."""
+    """A batch without a holder: due when the first of its waiting deliveries is; what is due already, at `until`."""
     due = (
         select(func.max(Result.not_before))
         .where(Result.delivery_id == Delivery.id, Result.round == Delivery.round, Result.state == State.DEFERRED)
@@ -120,10 +121,9 @@ def free_batch(
         .where(Delivery.attempt_id == attempt_id, Delivery.batch == number, ~exists().where(is_final()))
         .subquery()
     )
-    of_new = literal(until, Batch.not_before.type)
-    first = select(
-        case((func.count() == func.count(waiting.c.due), func.min(waiting.c.due)), else_=of_new)
-    ).scalar_subquery()
+    put_off = literal(until, Batch.not_before.type)
+    due_at = case((waiting.c.due > clock.now(), waiting.c.due), else_=put_off) if until else waiting.c.due
+    first = select(case((func.count() == func.count(waiting.c.due), func.min(due_at)), else_=put_off)).scalar_subquery()
     connection.execute(
         update(Batch)
         .where(Batch.attempt_id == attempt_id, Batch.number == number, *where)

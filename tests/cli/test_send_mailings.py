@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import pty
 import signal
 import subprocess
 import sys
+import threading
+from dataclasses import replace
 
 import pytest
 
 from config import ROOT
+from mailservice.cli import send_mailings
+from mailservice.jobs import drains
 from mailservice.models import Suppression
+from mailservice.sending import journal
 from tests import factories, invariants
-from tests.engine import attempt_of, due_mailing
+from tests.engine import attempt_of, due_mailing, states_of
 from tests.servers import wait_until
 
 pytestmark = pytest.mark.usefixtures("app")
@@ -90,6 +96,29 @@ def test_a_server_that_is_away_is_no_failure_and_is_told(app, owner, mail_server
     assert done.exit_code == 0
     assert "The mail server is away: " in done.output
     assert "1 wait" in done.output
+
+
+def full(*_):
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
+@pytest.mark.parametrize("trouble", ["limit", "disk"])
+def test_what_cannot_be_sent_now_is_left_to_the_next_run(app, owner, mail_server, monkeypatch, trouble):
+    """Its batches are free all the while: a limit of the mail server is reached, or no journal can be written."""
+    if trouble == "limit":
+        app.config["SETTINGS"] = replace(app.config["SETTINGS"], mail_per_hour=20)
+    else:
+        monkeypatch.setattr(journal, "_make_room", full)
+    mailing = due_mailing(owner, [f"client-{n}@example.org" for n in range(1600)])
+    stopped = threading.Event()
+    too_long = threading.Timer(60, stopped.set)
+    too_long.start()
+    assert send_mailings._send(None, stopped) is False
+    too_long.cancel()
+    assert not stopped.is_set()
+    sent = [state for state in states_of(mailing).values() if state == "sent"]
+    assert len(sent) == len(mail_server.accepted) == (20 if trouble == "limit" else 0)
+    drains.let_go()  # this sender knows the limit
 
 
 def environment(settings):

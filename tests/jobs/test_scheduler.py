@@ -62,6 +62,13 @@ def test_a_flushed_table_comes_back(scheduler, redis):
     assert scheduler.enqueue_jobs() == [TICK.id]
 
 
+def test_a_clock_that_was_set_back_stops_nothing(scheduler, redis):
+    scheduler.register()
+    redis.zadd(scheduler.scheduled_jobs_key, {TICK.id: time.time() + 3 * 86_400})  # rung when it was days ahead
+    scheduler.register()
+    assert redis.zscore(scheduler.scheduled_jobs_key, TICK.id) <= time.time() + TICK.every
+
+
 def test_a_broken_job_does_not_stand_in_the_way_of_others(scheduler, redis):
     redis.hset("rq:job:broken", mapping={"created_at": "never", "data": b"nonsense"})
     redis.zadd(scheduler.scheduled_jobs_key, {"broken": 0, "vanished": 1})

@@ -54,6 +54,14 @@ def leave_out_until(port, moment):
         session.add(Breaker(name=f"127.0.0.1:{port}", failures=5, opens=1, retry_at=moment))
 
 
+def test_a_look_that_a_wrong_clock_planned_is_due(owner, relays):
+    for server in relays:
+        leave_out_until(server.port, clock.now() + timedelta(days=3))
+    mailings(owner, count=1, letters=3)
+    run_senders()
+    assert sum(len(server.accepted) for server in relays) == 3
+
+
 def is_open(port):
     with read() as connection:
         return connection.scalar(select(Breaker.retry_at).where(Breaker.name == f"127.0.0.1:{port}")) is not None

@@ -56,6 +56,12 @@ class Parking(Generic[T]):
         self.count -= len(found)
         return found
 
+    def drop(self, is_gone: Callable[[T], bool]) -> None:
+        """Keeps no longer the letters of which this is true."""
+        for group, letters in self._letters.items():
+            self._letters[group] = deque(pair for pair in letters if not is_gone(pair[1]))
+        self.count = sum(map(len, self._letters.values()))
+
     def _book(self, pace: Pace, group: str) -> float:
         """Seconds until the next permit of the group that is not spoken for: now it is."""
         now = self._steady()
