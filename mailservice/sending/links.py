@@ -10,6 +10,7 @@ from redis import Redis
 
 from mailservice.mail_servers import Limits
 from mailservice.sending.books import Books
+from mailservice.sending.burdens import Burdens
 from mailservice.sending.pacing import DatabaseStore, Pace, SharedStore
 from mailservice.smtp import Loop, Server
 
@@ -34,6 +35,7 @@ class Link:
         self.pace = Pace(
             route.name, route.limits, shared=SharedStore(redis, lasting), lasting=lasting, submit=books.submit
         )
+        self.burdens = Burdens()
         self.is_clean = True  # nothing is held against it
         self.load = random.expovariate(route.weight)  # nosec B311: so that the first choice is by weight, too
 

@@ -162,6 +162,7 @@ class Run:
                 hold.landed(len(some))
         if not self.sender.pace.is_free:
             self._note_pace(keys)
+        self.sender.burdens.accepted += len(keys)
         self._lost = 0
         if not self.sender.breaker_is_clean:
             self.keeper.try_database(self.sender.note_success)
@@ -185,22 +186,31 @@ class Run:
             hold.landed()
 
     def _account(self, hold: Hold, waiting: Waiting, outcome: Outcome) -> None:
-        judgement = verdicts.judge(self.attempt_id, hold.claim.number, waiting, outcome, self._moment())
+        has_ended_it = isinstance(outcome, NotSent) and (outcome.hung_up or outcome.reply is not None)
+        is_burden = has_ended_it and self.sender.burdens.add(waiting.delivery_id)
+        judgement = verdicts.judge(
+            self.attempt_id, hold.claim.number, waiting, outcome, self._moment(), is_burden=is_burden
+        )
         entry = judgement.entry
         try:
             if entry is None:
                 self._note_closing(waiting, outcome)
-                self.keeper.queue.appendleft((hold, waiting))
+                queue = self.keeper.queue
+                (queue.append if has_ended_it else queue.appendleft)((hold, waiting))
                 hold.take_back(waiting.delivery_id)
                 return
             hold.keep(entry)
             hold.journal.end(entry)
         except OSError as error:  # what is known stands in memory: a full disk stops only what comes
             self.keeper.halt(f"the journal cannot be written: {error}")
+        if is_burden:
+            return  # it says nothing about the server
         pace = self.sender.pace
         if isinstance(outcome, Deferred) or not pace.is_free:
             pace.note(pace.group(waiting.email), outcome)
-        if entry is not None and entry.state is State.SENT and self.sender.breaker_is_clean:
+        is_sent = entry is not None and entry.state is State.SENT
+        self.sender.burdens.accepted += is_sent
+        if is_sent and self.sender.breaker_is_clean:
             self._lost = 0
         else:
             self._watch_streaks(waiting, outcome, judgement)

@@ -21,6 +21,7 @@ from mailservice.models import Attempt, Reason, User
 from mailservice.sending import books, breaker, ledger
 from mailservice.sending.books import Books, Context
 from mailservice.sending.breaker import Gate, TroubleSort
+from mailservice.sending.burdens import Burdens
 from mailservice.sending.claims import LEASE, Claim
 from mailservice.sending.fields import FieldError
 from mailservice.sending.journal import Journal, sender_name
@@ -79,6 +80,10 @@ class Sender:
     @property
     def pace(self) -> Pace:
         return self._link.pace
+
+    @property
+    def burdens(self) -> Burdens:
+        return self._link.burdens
 
     def part(self) -> None:
         """Takes leave of the mail servers: others need their places. The next letters open connections anew."""

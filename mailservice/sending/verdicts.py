@@ -33,8 +33,10 @@ class Judgement(NamedTuple):
     is_policy: bool = False  # a refusal that says something about us, not about the address
 
 
-def judge(attempt_id: int, batch: int, waiting: Waiting, outcome: Outcome, now: datetime) -> Judgement:
-    """What follows from an outcome."""
+def judge(
+    attempt_id: int, batch: int, waiting: Waiting, outcome: Outcome, now: datetime, *, is_burden: bool = False
+) -> Judgement:
+    """What follows from an outcome. `is_burden`: connections end over this letter, so what is not sent is put off."""
     if isinstance(outcome, Accepted):  # nearly all are
         reply = outcome.reply
         words = str(reply)[:LONGEST_REPLY]
@@ -42,10 +44,12 @@ def judge(attempt_id: int, batch: int, waiting: Waiting, outcome: Outcome, now: 
         return Judgement(
             Entry(attempt_id, batch, delivery_id, waiting.round, State.SENT, now, reply.code, reply.enhanced, words)
         )
-    return _judge_trouble(attempt_id, batch, waiting, outcome, now)
+    return _judge_trouble(attempt_id, batch, waiting, outcome, now, is_burden)
 
 
-def _judge_trouble(attempt_id: int, batch: int, waiting: Waiting, outcome: Trouble, now: datetime) -> Judgement:
+def _judge_trouble(
+    attempt_id: int, batch: int, waiting: Waiting, outcome: Trouble, now: datetime, is_burden: bool
+) -> Judgement:
     def entry(state: State, reply: Reply | None = None, text: str = "", **more: object) -> Entry:
         return Entry(
             attempt_id,
@@ -60,12 +64,15 @@ def _judge_trouble(attempt_id: int, batch: int, waiting: Waiting, outcome: Troub
             **more,  # type: ignore[arg-type]
         )
 
+    def put_off(reply: Reply | None, text: str = "") -> Judgement:
+        at = next_try(waiting, reply, now)
+        if at is None:
+            return Judgement(entry(State.FAILED, reply, text, reason=Reason.STALE))
+        return Judgement(entry(State.DEFERRED, reply, text, not_before=at))
+
     match outcome:
         case Deferred(reply):
-            at = next_try(waiting, reply, now)
-            if at is None:
-                return Judgement(entry(State.FAILED, reply, reason=Reason.STALE))
-            return Judgement(entry(State.DEFERRED, reply, not_before=at))
+            return put_off(reply)
         case Rejected(reply, stage):
             if stage is Stage.RCPT and reply.enhanced in NO_SUCH_ADDRESS and not reply.is_local:
                 gone = waiting.email_normalised
@@ -74,15 +81,15 @@ def _judge_trouble(attempt_id: int, batch: int, waiting: Waiting, outcome: Troub
             return Judgement(entry(State.FAILED, reply), stop, is_policy=not reply.is_local)
         case Ambiguous(reason):
             return Judgement(entry(State.UNKNOWN, text=reason))
-        case NotSent():
-            return Judgement(None)
+        case NotSent(reason, reply):
+            return put_off(reply, reason) if is_burden else Judgement(None)
 
 
-def next_try(waiting: Waiting, reply: Reply, now: datetime) -> datetime | None:
+def next_try(waiting: Waiting, reply: Reply | None, now: datetime) -> datetime | None:
     """When a deferred letter is tried again; None when it has been tried for a day."""
     wait = LADDER[waiting.tries] if waiting.tries < len(LADDER) else LAST_RUNG
     wait *= 1 + random.uniform(-SPREAD, SPREAD)  # nosec B311
-    at = now + max(wait, named_delay(reply))
+    at = now + max(wait, named_delay(reply) if reply else timedelta())
     return at if at - (waiting.first_try or now) <= PATIENCE else None
 
 

@@ -173,11 +173,12 @@ class Exchange:
 
         `hung_up`: the server closed. After its 421 that means it took nothing behind it; else it may have.
         """
+        first = self.flights[0] if self.flights else None
         while self.flights:
             flight = self.flights.popleft()
-            outcome = flight.settled
-            if outcome is None and (flight.written(self._out) < FINAL or (self.closing and hung_up)):
-                outcome = NotSent(reason)
+            outcome, written = flight.settled, flight.written(self._out)
+            if outcome is None and (written < FINAL or (self.closing and hung_up)):
+                outcome = NotSent(reason, hung_up=flight is first and written >= RCPT)
             handler.end(flight.key, outcome or Ambiguous(reason))
 
     def _command(self, flight: Flight) -> None:

@@ -1,6 +1,6 @@
 """What became of one letter, and what befell a connection: plain values, the caller meets every case."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 
 from .reply import Reply
@@ -49,11 +49,13 @@ class Ambiguous:
 class NotSent:
     """Surely not sent, through no fault of the letter: queue it again, charge it no try.
 
-    `reply`: what the server said to its envelope, where that is why.
+    `reply`: what the server said to its envelope, where that is why. `hung_up`: it said nothing, and the connection
+    ended while it had this letter's envelope to answer.
     """
 
     reason: str
     reply: Reply | None = None
+    hung_up: bool = field(default=False, compare=False)
 
 
 Outcome = Accepted | Deferred | Rejected | Ambiguous | NotSent

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -13,7 +14,7 @@ from mailservice import clock
 from mailservice.database import db, read, write
 from mailservice.jobs import drains, ticks
 from mailservice.models import Batch, Breaker, Mailing, Suppression
-from mailservice.sending import appending, books, recovery
+from mailservice.sending import appending, books, burdens, recovery
 from mailservice.sending.journal import Journal
 from mailservice.sending.keeping import PERMISSION_LASTS
 from mailservice.services import mailings, schedule
@@ -187,6 +188,33 @@ def test_one_bad_file_among_the_journals_stops_nobody(app, owner, mail_server, s
     run_senders()
     assert len(mail_server.accepted) == 1
     assert recovery.recover(settings.journal_path, clock.now()) == 0
+
+
+CLOSING = "421 4.3.0 closing now"
+
+
+@pytest.mark.parametrize("connections", [1, 10])
+@pytest.mark.parametrize(
+    ("mode", "answer"),
+    [
+        *[("lock-step", CLOSING), ("pipelining", CLOSING), ("chunking", CLOSING)],
+        *[("lock-step", DROP), ("pipelining", DROP)],  # with CHUNKING it would have whole letters, then uncertain
+    ],
+)
+def test_one_address_over_which_the_server_hangs_up_stops_nobody_else(
+    app, owner, mail_server, mode, answer, connections
+):
+    app.config["SETTINGS"] = replace(app.config["SETTINGS"], mail_connections=connections)
+    mail_server.pipelining, mail_server.chunking = mode != "lock-step", mode == "chunking"
+    mail_server.on_rcpt("client-0@example.org", answer)
+    mailing = due_mailing(owner, addresses(30))
+    run_senders()
+    states = states_of(mailing)
+    assert states.pop("client-0@example.org") == "deferred"
+    assert set(states.values()) == {"sent"}
+    assert mail_server.tries("client-0@example.org") == burdens.ENDS
+    assert db.session.scalar(select(Breaker.opens)) == 0
+    invariants.assert_hold(accepted_ids(mail_server))
 
 
 def test_an_unsubscribe_reaches_a_letter_that_is_taken_but_not_begun(app, owner, mail_server):
