@@ -28,13 +28,16 @@ def sign_in(page: Page, email: str) -> None:
 def test_every_page_of_the_desk_keeps_to_the_policy_and_to_the_screen(page: Page) -> None:
     """The fixture fails the test for any error in the console: what the policy forbids is one."""
     sign_in(page, "admin@example.org")
-    for width in (360, 1280):
+    for language, width in (("en", 1280), ("en", 360), ("ru", 360)):
+        page.set_viewport_size({"width": 1280, "height": 800})
+        page.goto("/manager/")
+        page.locator(f"button[name=language][value={language}]").click()
         page.set_viewport_size({"width": width, "height": 800})
         for path in ("", *(f"{name}/" for name in LISTS), *(f"{name}/1" for name in LISTS), "users/3/block"):
             answer = page.goto(f"/manager/{path}")
             assert answer is not None
             assert answer.ok, path
-            assert page.evaluate("document.documentElement.scrollWidth") <= width, f"{path} at {width}"
+            assert page.evaluate("document.documentElement.scrollWidth") <= width, f"{path} at {width}, {language}"
 
 
 def test_filters_search_and_order_work_without_scripts(chromium: Browser, service: dict[str, str]) -> None:
