@@ -16,6 +16,7 @@ from mailservice.models import Reason
 from mailservice.models.batch import SIZE
 from mailservice.sending import books
 from mailservice.sending.books import Committed, Part
+from mailservice.sending.claims import Waiting
 from mailservice.sending.hold import Held, Hold
 from mailservice.sending.journal import Journal
 from mailservice.sending.pacing import LONGEST, Parking
@@ -99,6 +100,12 @@ class Keeper:
             if seconds := self.parked.park(pace, group, taken):
                 hold.put_off(seconds)
         return None
+
+    def take_back(self, hold: Hold, waiting: Waiting, *, last: bool) -> None:
+        """A letter that was surely not sent is tried again, next or `last`; of a lost batch others try it."""
+        if not hold.is_lost:
+            (self.queue.append if last else self.queue.appendleft)((hold, waiting))
+        hold.take_back(waiting.delivery_id)
 
     def halt(self, why: str) -> None:
         if not self.halted:

@@ -195,9 +195,7 @@ class Run:
         try:
             if entry is None:
                 self._note_closing(waiting, outcome)
-                queue = self.keeper.queue
-                (queue.append if has_ended_it else queue.appendleft)((hold, waiting))
-                hold.take_back(waiting.delivery_id)
+                self.keeper.take_back(hold, waiting, last=has_ended_it)
                 return
             hold.keep(entry)
             hold.journal.end(entry)

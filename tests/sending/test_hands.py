@@ -20,7 +20,7 @@ from mailservice.sending import books, claims, ledger
 from mailservice.sending.keeping import Keeper
 from tests import factories, invariants
 from tests.engine import attempt_of, due_mailing, run_senders
-from tests.faults.mail_server import PASS, Wait
+from tests.faults.mail_server import DROP, PASS, Wait
 
 pytestmark = pytest.mark.usefixtures("app")
 
@@ -179,11 +179,14 @@ def test_letters_that_are_put_off_again_do_not_keep_the_others_from_their_turn(o
     assert len(made) < 2 * len(parts)
 
 
-@pytest.mark.parametrize("groups", ["", "rest=0.5"], ids=["at hand", "parked"])
-def test_a_run_whose_only_batch_is_taken_away_ends(owner, app, mail_server, groups):
+@pytest.mark.parametrize("letters", ["at hand", "parked", "in flight"])
+def test_a_run_whose_only_batch_is_taken_away_ends(owner, app, mail_server, letters):
     """While the server takes longer for an answer than the word lasts that letters may go."""
-    app.config["SETTINGS"] = replace(app.config["SETTINGS"], mail_groups=groups)
+    values = {"parked": {"mail_groups": "rest=0.5"}, "in flight": {"mail_connections": 1}}
+    app.config["SETTINGS"] = replace(app.config["SETTINGS"], **values.get(letters, {}))
     mail_server.pipelining = mail_server.chunking = False
+    if letters == "in flight":
+        mail_server.on_rcpt("client-0@example.org", (Wait(2.0), DROP))
     mail_server.on_dot((Wait(2.0), PASS))
     mailing = due_mailing(owner, addresses("example.org", 20))
     attempt_id = prepared(mailing)
