@@ -22,7 +22,7 @@ from flask import Flask, current_app
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 from redis.retry import Retry
-from sqlalchemy import event
+from sqlalchemy import TextClause, event
 from sqlalchemy.orm import ORMExecuteState, Session
 
 from mailservice import clock
@@ -184,7 +184,9 @@ def _note_rows(session: Session, *_: Any) -> None:
 
 @event.listens_for(Session, "do_orm_execute")
 def _note_statement(state: ORMExecuteState) -> None:
-    if (state.is_insert or state.is_update or state.is_delete) and state.bind_mapper:
+    """A text says by its mapper what it changes."""
+    changes = state.is_insert or state.is_update or state.is_delete or isinstance(state.statement, TextClause)
+    if changes and state.bind_mapper:
         _note(state.session, state.bind_mapper.local_table.name)  # type: ignore[attr-defined]
 
 

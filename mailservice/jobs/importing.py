@@ -60,7 +60,11 @@ def work_off(must_stop: MustStop) -> None:
     found = steps.at_work()
     db.session.rollback()
     for import_id in found:
-        work_on(import_id, must_stop=must_stop)
+        try:
+            work_on(import_id, must_stop=must_stop)
+        except Exception:  # one broken file must not hold up all others, nor the mail
+            log.exception("The import %d failed; the next run tries again", import_id)
+            db.session.rollback()
 
 
 def work_on(import_id: int, *, must_stop: MustStop) -> bool:

@@ -167,6 +167,7 @@ def _assign_list(mailing: Mailing, audience: Audience) -> None:
     columns = ["mailing_id", "client_id", "owner_id"]
     clients = select(literal(mailing.id), Client.id, Client.owner_id)
     clients = clients.where(Client.owner_id == mailing.owner_id)
+    clients = clients.with_for_update(key_share=True, read=True)  # who is being deleted at this moment is left out
     if audience.everyone:
         db.session.execute(insert(mailing_clients).from_select(columns, clients))
     for chunk in _chunks(sorted(audience.client_ids)):
@@ -194,6 +195,7 @@ def copy(source: Mailing, target: Mailing) -> None:
     """The list and the filters of one mailing become those of another that has none."""
     for table, column in ((mailing_clients, "client_id"), (mailing_filters, "filter_id")):
         chosen = select(literal(target.id), table.c[column], table.c.owner_id).where(table.c.mailing_id == source.id)
+        chosen = chosen.with_for_update(key_share=True, read=True)
         db.session.execute(insert(table).from_select(["mailing_id", column, "owner_id"], chosen))
     target.doubled, target.unknown = source.doubled, source.unknown
 

@@ -12,6 +12,7 @@ from sqlalchemy import ColumnElement, Subquery, Table, and_, case, func, literal
 from sqlalchemy import delete as delete_rows
 from sqlalchemy.dialects import postgresql, sqlite
 
+from mailservice import clock
 from mailservice.database import db
 from mailservice.errors import Invalid
 from mailservice.models import (
@@ -102,6 +103,7 @@ def _join_texts(kept: Client, others: Sequence[Client]) -> None:
         raise Invalid(_("Their comments together are too long. Shorten one of them first."))
     kept.comment = joined
     kept.created_at = min(c.created_at for c in (kept, *others))
+    kept.updated_at = clock.now()  # he is more than an import made: its undoing leaves him
 
 
 def _join_suppressions(owner: User, kept: Client, others: Sequence[Client]) -> None:

@@ -62,7 +62,7 @@ def suppressions(
     query: Any = select(address, Suppression.reason, Suppression.detail, Suppression.created_at)
     query = query.where(Suppression.owner_id == owner_id)
     if words:
-        query = query.where(pages.matches(words, address))
+        query = query.where(pages.matches(words, address, Suppression.detail, Suppression.said))
     if reason:
         query = query.where(Suppression.reason == reason)
     found, last = _slice(query, address, after)

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from flask_babel import gettext as _
 
 from mailservice.errors import Invalid, Refused
-from mailservice.models import Mailing, User
+from mailservice.models import Mailing, MailingStatus, User
 from mailservice.services import audiences, forecast, schedule
 
 UNDO = timedelta(seconds=30)
@@ -90,10 +90,14 @@ def undo(mailing: Mailing, now: datetime) -> Mailing:
 
 
 def hold_if_due(mailing: Mailing, now: datetime) -> None:
-    """After a change of the schedule: what would begin at once can be undone, too, and is a draft then."""
+    """After a change of the schedule: what would begin at once can be undone, too; what never began is a draft then."""
     is_due = mailing.next_at is not None and mailing.next_at <= now
-    if is_due:
-        _hold(mailing, now, was_draft=True)
+    if is_due and can_be_undone(mailing, now):
+        _hold(mailing, now, was_draft=mailing.was_draft)
+    elif is_due:
+        _hold(
+            mailing, now, was_draft=mailing.status is MailingStatus.CREATED and not schedule.has_open_attempt(mailing)
+        )
     elif not mailing.was_draft:
         mailing.not_before = None  # a firing outside the schedule that has not begun is given up
 

@@ -161,6 +161,7 @@ def _add_client(row: SignUp, form: SignUpForm | None) -> None:
         except IntegrityError:  # the owner was quicker by a moment
             client = db.session.scalars(query).one()
     client.full_name = client.full_name or row.full_name
+    client.updated_at = clock.now()  # he is his own by now: the undoing of an import leaves him
 
 
 def _may_sign_up_with(owner: User) -> bool:

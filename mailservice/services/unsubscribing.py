@@ -6,7 +6,16 @@ from sqlalchemy import select
 
 from mailservice import clock
 from mailservice.database import db
-from mailservice.models import LeavingReason, Suppression, SuppressionReason, Turn, User
+from mailservice.models import (
+    Attempt,
+    Client,
+    Delivery,
+    LeavingReason,
+    Suppression,
+    SuppressionReason,
+    Turn,
+    User,
+)
 from mailservice.sending import unsubscribe_token
 from mailservice.services import consents, ids, texts
 
@@ -33,12 +42,30 @@ def is_unsubscribed(owner_id: int, *, email_normalised: str) -> bool:
 
 
 def unsubscribe(owner_id: int, *, email_normalised: str, address: str | None = None) -> None:
-    """The address gets no more mail from this owner; asked twice, it changes nothing.
+    """The address gets no more mail from this owner, nor one that its client has by now; twice is as good as once.
 
     A person's own word is stronger than any other reason; that one is kept for the way back.
     """
     if consents.lock(owner_id) is None:
         return  # a deleted owner mails nobody
+    for each in _addresses(owner_id, email_normalised):
+        _unsubscribe(owner_id, each, address)
+
+
+def _addresses(owner_id: int, email_normalised: str) -> list[str]:
+    """This address, and those that clients have by now who got letters there: merged with others, or moved."""
+    attempts = select(Attempt.id).where(Attempt.owner_id == owner_id)
+    moved = (
+        select(Client.email_normalised)
+        .join(Delivery, Delivery.client_id == Client.id)
+        .where(Delivery.attempt_id.in_(attempts), Delivery.email_normalised == email_normalised)
+        .where(Client.owner_id == owner_id, Client.email_normalised != email_normalised)
+        .distinct()
+    )
+    return [email_normalised, *db.session.scalars(moved)]
+
+
+def _unsubscribe(owner_id: int, email_normalised: str, address: str | None) -> None:
     row = standing(owner_id, email_normalised=email_normalised)
     if row is None:
         row = Suppression(owner_id=owner_id, email_normalised=email_normalised)
@@ -69,11 +96,11 @@ def take_back(owner_id: int, *, email_normalised: str, address: str | None = Non
     """“This was a mistake”: undoes the unsubscribing and nothing else."""
     if consents.lock(owner_id) is None:
         return
-    row = standing(owner_id, email_normalised=email_normalised)
-    if row is None or row.reason is not SuppressionReason.UNSUBSCRIBED:
-        return
-    lift(row)
-    consents.note(owner_id, email_normalised, Turn.TOOK_BACK, address=address)
+    for each in _addresses(owner_id, email_normalised):
+        row = standing(owner_id, email_normalised=each)
+        if row is not None and row.reason is SuppressionReason.UNSUBSCRIBED:
+            lift(row)
+            consents.note(owner_id, each, Turn.TOOK_BACK, address=address)
 
 
 def lift(row: Suppression) -> None:

@@ -101,3 +101,19 @@ def worked_off(processes, import_id, progress, status):  # noqa: F811
 def count_clients():
     with read() as connection:
         return connection.scalar(select(func.count(Client.id)))
+
+
+def test_one_broken_file_does_not_hold_up_the_others(owner, monkeypatch):
+    broken = asked_to_check(owner, "email\na@example.org\n")
+    sound = asked_to_check(owner, "email\nb@example.org\n")
+    ready = importing._ready
+
+    def breaking(plan):
+        if plan.import_id == broken:
+            raise RuntimeError("nobody thought of this")
+        return ready(plan)
+
+    monkeypatch.setattr(importing, "_ready", breaking)
+    importing.work_off(lambda: False)
+    assert look(sound, Import.status) is ImportStatus.CHECKED
+    assert look(broken, Import.status) is ImportStatus.CHECKING

@@ -1,5 +1,7 @@
+import threading
+
 import pytest
-from sqlalchemy import insert, select
+from sqlalchemy import delete, insert, select
 
 from mailservice.database import db, transaction
 from mailservice.errors import Invalid
@@ -123,3 +125,23 @@ def test_a_search_offers_a_limited_number(owner, clients):
     assert [c.email for c in audiences.find(owner, "CLA")] == ["clara@example.org"]
     assert len(audiences.find(owner, "")) == 3
     assert audiences.find(owner, "%") == []
+
+
+@pytest.mark.parametrize("database", ["postgresql"], indirect=True)  # SQLite has one writer
+@pytest.mark.parametrize("act", ["assign", "copy"])
+def test_who_is_being_deleted_at_this_moment_is_left_out(app, owner, clients, act):
+    source, mailing = factories.mailing(owner, clients=clients), factories.mailing(owner, clients=[])
+    gone = clients[0].id
+    with db.engine.connect() as other:
+        deleting = other.begin()
+        other.execute(delete(mailing_clients).where(mailing_clients.c.client_id == gone))
+        other.execute(delete(Client).where(Client.id == gone))
+        ending = threading.Timer(0.5, deleting.commit)
+        ending.start()
+        with transaction():
+            if act == "assign":
+                audiences.assign(mailing, audiences.everyone())
+            else:
+                audiences.copy(source, mailing)
+        ending.join()
+    assert members(mailing) == {client.email for client in clients[1:]}

@@ -308,3 +308,18 @@ def test_numbers_of_attempts_stay_different_whatever_is_done(owner, noon):
     numbers = [number for number, _status in attempts(mailing)]
     assert len(numbers) == len(set(numbers)) == db.session.scalar(select(func.count()).select_from(Attempt))
     assert sum(number >= 0 for number in numbers) == 5
+
+
+def test_undoing_after_the_end_was_moved_gives_the_schedule_back(owner):
+    mailing = factories.mailing(owner, status=MailingStatus.RUNNING)
+    with transaction():
+        launching.send_now(mailings.own(owner, mailing.id, lock=True), owner, clock.now())
+    with transaction():
+        found = mailings.own(owner, mailing.id, lock=True)
+        plan = Schedule(found.start_local, found.time_zone, found.periodicity, found.start_local + 90 * DAY)
+        mailings.update(found, owner, title=found.title, message_id=found.message_id, plan=plan, audience=None)
+    with transaction():
+        launching.undo(mailings.own(owner, mailing.id, lock=True), clock.now())
+    db.session.refresh(mailing)
+    assert mailing.is_draft is False
+    assert mailing.next_at is not None

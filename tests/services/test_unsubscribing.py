@@ -1,10 +1,12 @@
 import pytest
 from sqlalchemy import func, select
 
+from mailservice import clock
 from mailservice.database import db, transaction
 from mailservice.models import Consent, LeavingReason, Suppression, SuppressionReason, Turn
-from mailservice.services import unsubscribing
+from mailservice.services import duplicates, unsubscribing
 from tests import factories
+from tests.engine import run_senders
 
 pytestmark = pytest.mark.usefixtures("app")
 ADDRESS = "boris@example.org"
@@ -102,3 +104,19 @@ def test_the_servers_words_come_back_with_the_reason_before(owner):
     kept = db.session.scalars(select(Suppression)).one()
     assert (kept.reason, kept.detail) == (SuppressionReason.HARD_BOUNCE, "550 5.1.1 User unknown")
     assert (kept.before, kept.leaving, kept.said) == (None, None, "")
+
+
+def test_whose_address_has_changed_since_the_letter_is_unsubscribed_there_too(owner, mail_server):
+    """Merged with another, or moved: the letter's link names the address that it went to."""
+    kept, other = (factories.client(owner, email=email) for email in ("boris@example.com", ADDRESS))
+    stranger = factories.client(factories.user(), email="boris@example.net")
+    factories.mailing(owner, clients=[kept, other], next_at=clock.now(), next_occurrence=0)
+    run_senders()
+    with transaction():
+        duplicates.merge(owner, keep_id=kept.id, ids=[other.id])
+    unsubscribe(owner)
+    stopped = select(Suppression.owner_id, Suppression.email_normalised).order_by(Suppression.id)
+    assert db.session.execute(stopped).all() == [(owner.id, ADDRESS), (owner.id, "boris@example.com")]
+    assert not unsubscribing.is_unsubscribed(stranger.owner_id, email_normalised="boris@example.net")
+    take_back(owner)
+    assert db.session.execute(stopped).all() == []

@@ -25,7 +25,7 @@ from tests.web import routes
 from tests.web.routes import Things
 
 REQUESTS = int(os.environ.get("FUZZ_REQUESTS", "10000"))
-PARTS = 5  # each on an empty database
+PARTS = 8  # each on an empty database, so that none lasts long
 AT_ONCE = 20  # requests in one example
 SHARE = {"sqlite": 0.8, "postgresql": 0.2}
 # What a person might type, by the name of the field; each request replaces some of it.

@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, CursorResult, TextClause, bindparam, text
+from sqlalchemy import BigInteger, CursorResult, TextClause, bindparam, inspect, text
 
 from mailservice.database import UtcDateTime, db
-from mailservice.models import RowState
+from mailservice.models import Client, RowState
 from mailservice.services.importing.rows import Row
 
 # What was read of the file, on its way to the ledger: this connection's own, and empty after each transaction.
@@ -187,12 +187,12 @@ def carry_out(part: Slice, now: datetime) -> Counter[str]:
     before = found = counts(part)
     if any(before[state] for state in (RowState.CHANGED, RowState.UNCHANGED, RowState.SUPPRESSED)):
         found = counts(part) if _judge(part, KNOWN) else before
-    if found[RowState.NEW] and _execute(part, MADE, now) < found[RowState.NEW]:
+    if found[RowState.NEW] and _execute(part, MADE, now, of=Client) < found[RowState.NEW]:
         _judge(part, NOT_MADE)
         _execute(part, OVERTAKEN)
         found = counts(part)
     if found[RowState.CHANGED]:
-        _execute(part, part.statement(CHANGED, "r.old_full_name", "r.old_comment"), now)
+        _execute(part, part.statement(CHANGED, "r.old_full_name", "r.old_comment"), now, of=Client)
     return _difference(found, before)
 
 
@@ -205,8 +205,8 @@ def _difference(now: Counter[str], before: Counter[str]) -> Counter[str]:
 def take_back(part: Slice, now: datetime) -> tuple[int, int]:
     """How many clients were removed, and how many have their former name and comment again."""
     _by_index()
-    restored = _execute(part, part.statement(RESTORED, "r.old_full_name", "r.old_comment"), now)
-    return _execute(part, REMOVED), restored
+    restored = _execute(part, part.statement(RESTORED, "r.old_full_name", "r.old_comment"), now, of=Client)
+    return _execute(part, REMOVED, of=Client), restored
 
 
 def _judge(part: Slice, which: str) -> int:
@@ -219,12 +219,13 @@ def _by_index() -> None:
         db.session.connection().exec_driver_sql(BY_INDEX)
 
 
-def _execute(part: Slice, statement: TextClause, now: datetime | None = None) -> int:
+def _execute(part: Slice, statement: TextClause, now: datetime | None = None, *, of: type[Client] | None = None) -> int:
+    """How many rows it changed; `of` tells those who keep something made of them."""
     values: dict[str, Any] = dict(part.values)
     statement = statement.bindparams(*BOUNDS)
     if now:
         statement, values["now"] = statement.bindparams(bindparam("now", type_=UtcDateTime())), now
-    result = db.session.execute(statement, values)
+    result = db.session.execute(statement, values, bind_arguments={"mapper": inspect(of)} if of else None)
     assert isinstance(result, CursorResult)
     return result.rowcount
 

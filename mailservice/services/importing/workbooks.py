@@ -5,7 +5,9 @@ from __future__ import annotations
 import csv
 import datetime
 import itertools
+import lzma
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -26,12 +28,14 @@ MOST_STRINGS = 96 * MIB  # octets of the table of texts, which is
 MOST_OTHER = 16 * MIB  # octets of any other part, read as a whole
 MOST_PARTS = 2000
 MOST_ROWS = 1_048_576  # as many as Excel has
+LONGEST_CELL = csv.field_size_limit()  # characters; Excel has 32,767 at most
 BEAT_EVERY = 5_000  # rows
 STRINGS = "sharedstrings.xml"
 Beat = Callable[[], None]
 BROKEN = (
     *(zipfile.BadZipFile, InvalidFileException, ParseError, DefusedXmlException, KeyError, ValueError, TypeError),
     *(OSError, EOFError, IndexError, AttributeError, NotImplementedError, RuntimeError, OverflowError),
+    *(zlib.error, lzma.LZMAError),
 )
 
 
@@ -71,9 +75,10 @@ def _read(sheet: Any) -> Iterator[list[str]]:
     while True:
         with _told_in_words():
             row = next(rows, None)
-        if row is None:
-            return
-        yield _cells(row)
+            if row is None:
+                return
+            cells = _cells(row)
+        yield cells
 
 
 @contextmanager
@@ -107,6 +112,8 @@ def _cells(row: tuple[Any, ...]) -> list[str]:
     cells = [_text(value) for value in row[: columns.MOST]]
     while cells and not cells[-1]:
         cells.pop()
+    if any(len(cell) > LONGEST_CELL for cell in cells):
+        raise ValueError("no program writes such a cell, and as CSV it could not be read")
     return cells
 
 

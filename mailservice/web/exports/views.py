@@ -27,7 +27,7 @@ from mailservice.services.audit import Action
 from mailservice.services.exports import ClientRow, Slice, SuppressionRow
 from mailservice.services.reports import DeliveryLine
 from mailservice.web import filters, sheets, states
-from mailservice.web.clients.forms import ConditionsForm
+from mailservice.web.clients.forms import ConditionsForm, mailings_named
 from mailservice.web.reports import words as report_words
 from mailservice.web.reports.views import asked_for
 from mailservice.web.sheets import Cell
@@ -50,7 +50,7 @@ TYPES = {
 
 def clients(form: Format) -> Response:
     asked = ConditionsForm(request.args)
-    asked.offer(current_user)
+    asked.offer(current_user, also=mailings_named(request.args))
     wanted = asked.read(current_user)
     if wanted is None:
         raise Invalid(_("One of the conditions is wrong. Go back to the list and look at its filter."))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import os
+import zipfile
 from datetime import timedelta
 
 import pytest
@@ -292,3 +294,28 @@ def test_a_workbook_is_read_like_a_text(owner):
     assert make.clients_of(owner)["anna@example.org"] == ("Анна", "")
     assert make.clients_of(owner)["b@example.org"] == ("42", "")
     assert [e.number for e in imports.examples(found, RowState.NEW)] == [2, 4]
+
+
+def compressed_anew(data, change):
+    """The same workbook, with its texts changed."""
+    old, made = zipfile.ZipFile(io.BytesIO(data)), io.BytesIO()
+    with zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED) as new:
+        for part in old.infolist():
+            new.writestr(part.filename, change(old.read(part.filename)))
+    return made.getvalue()
+
+
+def test_a_workbook_whose_compressed_octets_are_damaged_is_refused(app):
+    data = bytearray(make.workbook(["email", "name"], *[[f"a{n}@example.org", f"{n}"] for n in range(300)]))
+    part = zipfile.ZipFile(io.BytesIO(bytes(data))).getinfo("xl/workbook.xml")
+    start = part.header_offset + 30 + len(part.filename) + 40
+    data[start : start + 20] = b"\xff" * 20
+    with pytest.raises(Invalid, match="damaged"):
+        make.take_in(factories.user(), bytes(data), filename="a.xlsx")
+
+
+def test_a_cell_longer_than_any_table_can_hold_is_refused(app):
+    data = make.workbook(["email", "name"], ["a@example.org", "xx"])
+    data = compressed_anew(data, lambda octets: octets.replace(b">xx<", b">" + b"y" * 200_000 + b"<"))
+    with pytest.raises(Invalid, match="damaged"):
+        make.take_in(factories.user(), data, filename="a.xlsx")

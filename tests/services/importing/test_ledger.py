@@ -12,13 +12,16 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import delete, select
 
+from mailservice import caching
 from mailservice.database import db, read, transaction
 from mailservice.jobs import importing
-from mailservice.models import Client, ImportRow, RowState, Suppression, SuppressionReason
+from mailservice.models import Client, ImportRow, RowState, Suppression, SuppressionReason, Turn
+from mailservice.services import duplicates
 from mailservice.services.importing import imports, steps
 from mailservice.services.importing.imports import Existing
 from tests import factories
 from tests import importing as make
+from tests.services.test_signups import save, signed_up
 
 ADDRESSES = ("a@example.org", "b@example.org", "C@example.org", "c@Example.org", "d@example.org", "")
 NAMES = ("", "Anna", "Анна", "\\N", "a\\tb", "c:\\new")
@@ -164,3 +167,35 @@ def test_a_client_that_somebody_makes_at_the_same_moment_is_met_as_one_that_is_t
     assert counts(found) == {RowState.NEW: 1, RowState.UNCHANGED: 1, RowState.INVALID: 1}
     with read() as connection:
         assert connection.scalar(select(Client.import_id).where(Client.email == "a@example.org")) is None
+
+
+def test_undoing_leaves_who_signed_up_by_himself_since(app):
+    owner = factories.user()
+    done = make.run(owner, "email;name\nboris@example.org;Boris\nvera@example.org;Vera\n")
+    assert signed_up(save(owner)) is Turn.CONFIRMED
+    make.undo(done)
+    assert set(make.clients_of(owner)) == {"boris@example.org"}
+
+
+def test_undoing_leaves_who_took_over_somebody_else_since(app):
+    owner = factories.user()
+    done = make.run(owner, "email;name\nanna@example.org;Anna\n")
+    by_hand = factories.client(owner, email="anna+news@example.org", full_name="")
+    kept = db.session.scalars(select(Client).where(Client.email_normalised == "anna@example.org")).one()
+    with transaction():
+        duplicates.merge(owner, keep_id=kept.id, ids=[by_hand.id])
+    make.undo(done)
+    assert set(make.clients_of(owner)) == {"anna@example.org"}
+
+
+def test_what_is_kept_about_clients_is_made_anew_after_an_import_and_its_undoing(app, redis):
+    owner = factories.user()
+
+    def known():
+        return caching.remembered("number", lambda: len(make.clients_of(owner)), topics=[caching.Topic.CLIENTS])
+
+    assert known() == 0
+    done = make.run(owner, "email;name\nboris@example.org;Boris\n")
+    assert known() == 1
+    make.undo(done)
+    assert known() == 0

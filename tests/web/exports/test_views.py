@@ -7,7 +7,7 @@ from sqlalchemy import select
 
 from mailservice.database import db, transaction
 from mailservice.models import AttemptStatus, Delivery, Event, Reason, Suppression, SuppressionReason
-from mailservice.services import exports
+from mailservice.services import exports, filters
 from mailservice.services.audit import Action
 from tests import factories
 from tests.services.test_reports import SPREAD, attempt
@@ -120,3 +120,17 @@ def test_words_are_those_of_the_persons_language(signed_in, owner):
     head, line = export(signed_in, f"attempts/{row.id}/deliveries.csv")
     assert line[2] == "отменено"
     assert head[2] == "Состояние"
+
+
+def test_the_stop_list_is_searched_as_its_page_is(signed_in, owner):
+    suppress(owner, "a@example.org", SuppressionReason.HARD_BOUNCE, detail="asked by phone")
+    suppress(owner, "b@example.org", SuppressionReason.HARD_BOUNCE)
+    assert [row[0] for row in export(signed_in, "suppressions.csv?q=phone")[1:]] == ["a@example.org"]
+
+
+def test_clients_may_be_narrowed_by_a_mailing_of_long_ago(signed_in, owner, monkeypatch):
+    monkeypatch.setattr(filters, "OFFERED", 1)
+    client = factories.client(owner)
+    old = factories.mailing(owner, clients=[client])
+    factories.mailing(owner, clients=[client])
+    assert len(export(signed_in, f"clients.csv?missed={old.id}")) == 2
