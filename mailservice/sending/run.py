@@ -186,7 +186,7 @@ class Run:
             hold.landed()
 
     def _account(self, hold: Hold, waiting: Waiting, outcome: Outcome) -> None:
-        has_ended_it = isinstance(outcome, NotSent) and (outcome.hung_up or outcome.reply is not None)
+        has_ended_it = isinstance(outcome, NotSent) and (outcome.at_hand or outcome.reply is not None)
         is_burden = has_ended_it and self.sender.burdens.add(waiting.delivery_id)
         judgement = verdicts.judge(
             self.attempt_id, hold.claim.number, waiting, outcome, self._moment(), is_burden=is_burden

@@ -12,8 +12,9 @@ from mailservice.database import db
 from mailservice.models import Attempt, Client, State, Suppression, SuppressionReason
 from mailservice.sending import conditions
 from mailservice.sending.conditions import Conditions
-from mailservice.services import pages, reports, tags
+from mailservice.services import reports, tags
 from mailservice.services.reports import DeliveryLine, Which
+from mailservice.services.suppressions import speaks_of
 
 SLICE = 1_000  # rows
 EVERYBODY = Conditions()
@@ -62,7 +63,7 @@ def suppressions(
     query: Any = select(address, Suppression.reason, Suppression.detail, Suppression.created_at)
     query = query.where(Suppression.owner_id == owner_id)
     if words:
-        query = query.where(pages.matches(words, address, Suppression.detail, Suppression.said))
+        query = query.where(speaks_of(words))
     if reason:
         query = query.where(Suppression.reason == reason)
     found, last = _slice(query, address, after)

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from flask_babel import gettext as _
 from flask_babel import ngettext
-from sqlalchemy import func, select
+from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from mailservice import clock
@@ -58,13 +58,18 @@ def own(owner: User, suppression_id: int) -> Suppression:
     return found
 
 
+def speaks_of(words: str) -> ColumnElement[bool]:
+    """Whether the address of an entry, or what is said of it, holds `words`: in the list and in its file."""
+    return matches(words, Suppression.email_normalised, Suppression.detail, Suppression.said)
+
+
 def search(
     owner: User, *, words: str, reason: SuppressionReason | None, order: str, number: int, size: int
 ) -> Page[Entry]:
     """Entries whose address or words hold `words`."""
     query = select(Suppression).where(Suppression.owner_id == owner.id)
     if words:
-        query = query.where(matches(words, Suppression.email_normalised, Suppression.detail, Suppression.said))
+        query = query.where(speaks_of(words))
     if reason:
         query = query.where(Suppression.reason == reason)
     found = fetch(query.order_by(*ORDERS.get(order, ORDERS["newest"])), number=number, size=size)

@@ -178,7 +178,7 @@ class Exchange:
             flight = self.flights.popleft()
             outcome, written = flight.settled, flight.written(self._out)
             if outcome is None and (written < FINAL or (self.closing and hung_up)):
-                outcome = NotSent(reason, hung_up=flight is first and written >= RCPT)
+                outcome = NotSent(reason, at_hand=flight is first and written >= RCPT)
             handler.end(flight.key, outcome or Ambiguous(reason))
 
     def _command(self, flight: Flight) -> None:

@@ -49,13 +49,13 @@ class Ambiguous:
 class NotSent:
     """Surely not sent, through no fault of the letter: queue it again, charge it no try.
 
-    `reply`: what the server said to its envelope, where that is why. `hung_up`: it said nothing, and the connection
+    `reply`: what the server said to its envelope, where that is why. `at_hand`: it said nothing, and the connection
     ended while it had this letter's envelope to answer.
     """
 
     reason: str
     reply: Reply | None = None
-    hung_up: bool = field(default=False, compare=False)
+    at_hand: bool = field(default=False, compare=False)
 
 
 Outcome = Accepted | Deferred | Rejected | Ambiguous | NotSent

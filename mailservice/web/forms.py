@@ -23,6 +23,9 @@ def options(pairs: Iterable[tuple[Any, Any]]) -> list[SelectChoice]:
     return [SelectChoice(value, words) for value, words in pairs]
 
 
+LANGUAGES = options([("ru", "Русский"), ("en", "English")])  # each in its own words
+
+
 def checked(check: Callable[..., Any], **values: Any) -> Callable[[FlaskForm, Field], None]:
     """A service's own check as a validator, so that all fields are checked at once.
 

@@ -191,7 +191,6 @@ def test_whatever_stands_in_the_query_no_page_breaks(app, owners_browser, things
     assert broken == []
 
 
-@pytest.mark.parametrize("database", ["postgresql"], indirect=True)  # the stricter one; test_fuzz.py is for both
 def test_whatever_a_form_sends_no_page_breaks(app, owners_browser, things):
     """Every field of every form, and every button's address, with text that nobody would type by mistake."""
     app.config["PROPAGATE_EXCEPTIONS"] = False

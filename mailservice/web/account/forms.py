@@ -5,9 +5,8 @@ from wtforms import PasswordField, SelectField, StringField
 from wtforms.validators import DataRequired, Length, Optional
 
 from mailservice.services import accounts, addresses, passwords, texts
-from mailservice.web.forms import Form, checked, options
+from mailservice.web.forms import LANGUAGES, Form, checked
 
-LANGUAGES = [("ru", "Русский"), ("en", "English")]  # each in its own words
 REQUIRED = DataRequired(_l("This cannot be empty."))
 
 
@@ -17,7 +16,7 @@ class ProfileForm(Form):
         [Optional(), checked(texts.one_line, field="full_name", longest=accounts.LONGEST_NAME)],
         description=_l("Your clients see it when they answer your letters."),
     )
-    language = SelectField(_l("Language"), choices=options(LANGUAGES))
+    language = SelectField(_l("Language"), choices=LANGUAGES)
     time_zone = StringField(_l("Time zone"), [REQUIRED])
 
 

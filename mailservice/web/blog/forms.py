@@ -15,7 +15,7 @@ from wtforms.validators import DataRequired, Optional
 from mailservice import clock
 from mailservice.models import Post, User
 from mailservice.services import posts, texts
-from mailservice.web.forms import Form, checked, options
+from mailservice.web.forms import LANGUAGES, Form, checked, options
 
 REQUIRED = DataRequired(_l("This cannot be empty."))
 TIMES = ["%H:%M", "%H:%M:%S"]
@@ -25,7 +25,7 @@ DRAFT, NOW, AT = "draft", "now", "at"
 class PostForm(Form):
     title = StringField(_l("Title"), validators=[REQUIRED, checked(texts.one_line, field="title", longest=200)])
     slug = StringField(_l("Link"), validators=[checked(texts.one_line, field="slug", longest=200), Optional()])
-    language = SelectField(_l("Language"), choices=options([("ru", "Русский"), ("en", "English")]))
+    language = SelectField(_l("Language"), choices=LANGUAGES)
     body = TextAreaField(
         _l("Text"),
         validators=[REQUIRED, checked(texts.many_lines, field="body", longest=posts.LONGEST_BODY)],

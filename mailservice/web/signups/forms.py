@@ -5,7 +5,7 @@ from wtforms import BooleanField, SelectField, StringField, TextAreaField
 from wtforms.validators import DataRequired, Length, Optional
 
 from mailservice.services import addresses, signups, texts
-from mailservice.web.forms import Form, checked, options
+from mailservice.web.forms import LANGUAGES, Form, checked
 
 TEXT = Length(max=signups.LONGEST_TEXT)
 
@@ -28,7 +28,7 @@ class SettingsForm(Form):
         _l("What people agree to"),
         [DataRequired(), TEXT, checked(texts.many_lines, field="consent_text", longest=signups.LONGEST_TEXT)],
     )
-    language = SelectField(_l("Language of the form"), choices=options([("ru", "Русский"), ("en", "English")]))
+    language = SelectField(_l("Language of the form"), choices=LANGUAGES)
 
 
 class SignUpForm(Form):
