@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import reduce
 from typing import Annotated, Any
 
@@ -44,6 +44,8 @@ NAMING = {
     "pk": "pk_%(table_name)s",
 }
 SQLITE_BUSY_SECONDS = 10
+# Who writes holds locks; one who has fallen silent in the middle (its process stopped, its machine gone) is ended.
+LONGEST_SILENCE = timedelta(seconds=30)
 LONGEST_GAP = 0.1  # seconds: so often at least somebody who waits looks whether it is his turn
 LINE_END = literal("\n", literal_execute=True)
 # A server that is gone without a word is noticed within half a minute (seconds; the last in milliseconds).
@@ -216,6 +218,9 @@ def _prepare_postgresql(connection: Any, _: Any) -> None:
 def _begin(connection: Connection) -> None:
     if connection.dialect.name == "sqlite":
         connection.exec_driver_sql("BEGIN IMMEDIATE" if _writing.get() else "BEGIN")
+    elif _writing.get():
+        longest = LONGEST_SILENCE // timedelta(milliseconds=1)
+        connection.exec_driver_sql(f"SET LOCAL idle_in_transaction_session_timeout = {longest}")
 
 
 def engine_options(url: str) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from datetime import timedelta
 
 import pytest
 from sqlalchemy import select, text
+from sqlalchemy.exc import DBAPIError
 
 from mailservice import clock
 from mailservice.database import db, read, write
@@ -249,6 +250,34 @@ def test_a_sender_that_slept_through_its_lease_begins_nothing_more(app, mailing,
     assert len(slept) >= 1
     assert mail_server.accepted == []
     assert states(mailing) == ["waiting"] * COUNT
+
+
+@pytest.mark.parametrize("database", ["postgresql"], indirect=True)  # SQLite's lock ends with its process alone
+def test_a_sender_that_stops_in_the_middle_of_a_transaction_holds_nobody_up(app, folder, mailing, monkeypatch):
+    """Its process is stopped, or its machine is gone without a word: the server knows its locks, and not that."""
+    monkeypatch.setattr("mailservice.database.LONGEST_SILENCE", timedelta(milliseconds=300))
+    claimed, has_stopped, goes_on = claim_of(mailing, "another-machine-1"), threading.Event(), threading.Event()
+
+    def stop() -> None:
+        with app.app_context(), write() as connection:
+            ledger.renew(connection, claimed, [], now=clock.now())
+            has_stopped.set()
+            goes_on.wait()
+
+    def evict() -> None:
+        with app.app_context():
+            recovery.recover(folder, clock.now() + PAST_LEASE)
+
+    with ThreadPoolExecutor(2) as pool:
+        stopped = pool.submit(stop)
+        try:
+            assert has_stopped.wait(30)
+            pool.submit(evict).result(timeout=30)
+        finally:
+            goes_on.set()
+        with pytest.raises(DBAPIError):
+            stopped.result()
+    assert batch_of(mailing).evicted
 
 
 def test_many_who_recover_at_once_write_one_result_each(app, folder, mailing):
