@@ -15,7 +15,7 @@ run: runtime
 	@exec $(BIN)/flask up
 
 test: development
-	@$(BIN)/python -m pytest -n $(TESTERS) --dist loadfile $(ARGS)
+	@$(BIN)/python -m pytest -n $(TESTERS) --dist loadscope $(ARGS)
 
 # make chaos MINUTES=10: storms over the whole service, one after the other; SEED=… repeats the plan of the first.
 MINUTES ?= 1

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import contextvars
 import functools
+import gc
 import os
 import shutil
 import signal
@@ -25,15 +26,18 @@ from redis import Redis
 from sqlalchemy import Engine, event
 
 from config import Settings, load
-from tests import servers
+from tests import servers, sharing_out
 
 if TYPE_CHECKING:
+    from xdist.scheduler import Scheduling
+
     from tests.faults.mail_server import MailServer
 
 DATABASES = ("sqlite", "postgresql")
 for name in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS"):  # `make test` hands them down, and tests start a make of their own
     os.environ.pop(name, None)
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job ignores Ctrl-C, and so would all it starts
+gc.set_threshold(100_000, 50, 1000)  # Python looks for garbage less often: a twentieth of the time
 SECRET_KEY = "a key for tests only, long enough for everyone"
 
 
@@ -251,6 +255,14 @@ def _clean_files(settings: Settings) -> None:
     for path in settings.instance_path.iterdir():
         if path.is_dir():
             shutil.rmtree(path, ignore_errors=True)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Scheduling:
+    return sharing_out.Scheduling(config, log)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    sharing_out.in_order(items)
 
 
 def pytest_report_header() -> str:

@@ -13,7 +13,7 @@ from sqlalchemy import func, select
 
 from mailservice import clock
 from mailservice.cli import seed
-from mailservice.database import db, read
+from mailservice.database import db, read, write
 from mailservice.models import (
     Attempt,
     AttemptStatus,
@@ -81,6 +81,8 @@ def test_both_users_own_clients_messages_and_mailings_of_every_kind(to_the_inbox
 
 def test_the_past_obeys_the_rules_of_the_ledger(run) -> None:
     run()
+    with write() as connection:
+        connection.exec_driver_sql("ANALYZE")  # PostgreSQL takes new tables for empty ones, and is slow with them
     with read() as connection:
         assert invariants.broken(connection) == {}
 

@@ -28,6 +28,7 @@ SERIOUS = ("serious", "critical")
 BUDGET = 150_000  # octets of a page's styles and scripts, compressed
 FULL: dict[str, Any] = {"resultTypes": ["violations"], "iframes": False}
 COLOURS = FULL | {"runOnly": ["color-contrast", "link-in-text-block"]}  # all else is the same in the other theme
+PARTS = 2  # of the walk, so that none lasts long
 RUN = """options => axe.run(document, options).then(found => found.violations.map(
     one => [one.id, one.impact, one.nodes.slice(0, 3).map(node => node.html.slice(0, 160))]))"""
 
@@ -85,8 +86,9 @@ def pages(app: Flask, browser: FlaskClient, things: Things, *, public_only: bool
             yield path
 
 
+@pytest.mark.parametrize("part", range(PARTS))
 @pytest.mark.parametrize(("who", "language"), [("owner", "en"), ("owner", "ru"), ("visitor", "en")])
-def test_no_page_shuts_anybody_out_or_loads_much(app, chromium, site, owner, things, who, language):
+def test_no_page_shuts_anybody_out_or_loads_much(app, chromium, site, owner, things, who, language, part):
     script = axe.source()
     if script is None:
         pytest.skip("axe-core is not here: it takes npm, see “make axe”")
@@ -99,7 +101,7 @@ def test_no_page_shuts_anybody_out_or_loads_much(app, chromium, site, owner, thi
     page, loaded = context.new_page(), Loaded()
     page.on("request", loaded.note)
     found: list[str] = []
-    for path in list(pages(app, browser, things, public_only=who == "visitor")):
+    for path in list(pages(app, browser, things, public_only=who == "visitor"))[part::PARTS]:
         loaded.of_page.clear()
         page.goto(path)
         found += faults(page, path, script)

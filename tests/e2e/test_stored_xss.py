@@ -40,7 +40,7 @@ FOREIGN = """() => [
 ]"""
 LINK = re.compile(r'(?:href|src)="(/[^"#]*)')
 FOLLOWED = re.compile(r"^/(?!static|bootstrap|healthz|readyz)")
-PARTS = 4  # of the walk, so that none lasts long
+PARTS = 6  # of the walk, so that none lasts long
 
 
 def chunks() -> list[str]:

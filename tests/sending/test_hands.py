@@ -171,12 +171,13 @@ def test_letters_that_are_put_off_again_do_not_keep_the_others_from_their_turn(o
     attempt_id = prepared(due_mailing(owner, addresses("gmail.com", 400) + addresses("example.org", 20)))
     parts = divide(attempt_id, 4)
     defer(attempt_id, {d: clock.now() - timedelta(seconds=1) for number in range(1, 101) for d in parts[number]})
-    ends = clock.steady() + 20
     with noted_claims() as made:
-        drains.own_sender().drain(attempt_id, must_stop=lambda: clock.steady() > ends)
-    domains = Counter(letter.recipient.partition("@")[2] for letter in mail_server.accepted)
-    assert domains["example.org"] == 20
-    assert len(made) < 2 * len(parts)
+
+        def others_had_theirs():
+            return sum(letter.recipient.endswith("@example.org") for letter in mail_server.accepted) == 20
+
+        drains.own_sender().drain(attempt_id, must_stop=lambda: others_had_theirs() or len(made) > 2 * len(parts))
+    assert others_had_theirs()
 
 
 @pytest.mark.parametrize("letters", ["at hand", "parked", "in flight"])
@@ -190,17 +191,17 @@ def test_a_run_whose_only_batch_is_taken_away_ends(owner, app, mail_server, lett
     mail_server.on_dot((Wait(2.0), PASS))
     mailing = due_mailing(owner, addresses("example.org", 20))
     attempt_id = prepared(mailing)
-    began, taken_away = clock.steady(), []
+    gives_up, taken_away = clock.steady() + 60, []
 
     def must_stop():
         if mail_server.tries("client-0@example.org") and not taken_away:
             with write() as connection:
                 taken_away.append(connection.execute(update(Batch).values(fence=Batch.fence + 1, evicted=True)))
-        return clock.steady() - began > 20
+        return clock.steady() > gives_up
 
     drains.own_sender().drain(attempt_id, must_stop=must_stop)
     assert taken_away
-    assert clock.steady() - began < 10
+    assert clock.steady() < gives_up  # it ended by itself
     mail_server.rules.clear()
     with write() as connection:
         connection.execute(update(Batch).values(lease_until=clock.now() - timedelta(seconds=1)))

@@ -141,13 +141,14 @@ def test_no_address_or_name_of_a_user_breaks_out_of_an_accounts_letter(app, brow
         look_at(taken, OF_ACCOUNTS)
 
 
+@in_parts
 @on_sqlite
-def test_no_new_address_and_no_reason_breaks_out_of_an_accounts_letter(app, browser, mail_server):
+def test_no_new_address_and_no_reason_breaks_out_of_an_accounts_letter(app, browser, mail_server, attacks):
     owner = factories.user()
     mailing = factories.mailing(owner)
     factories.sign_in(browser, owner)
     manager = factories.sign_in(app.test_client(), factories.user(role=Role.MANAGER))
-    for number, attack in enumerate(ATTACKS):
+    for number, attack in enumerate(attacks):
         new = {"email": f"new{number}@example.org" + attack, "current_password": PASSWORD}
         assert not was_taken(post(browser, "/account/address", new))
         with transaction():
