@@ -26,7 +26,8 @@ class Consent(Model):
     """Kept by address, so that it outlives the client; it goes with the owner.
 
     `detail`, by the turn: `text` (what was agreed to, as it was shown), `form`, `asked_at`, `asked_from`, `browser`;
-    `leaving`, `said`; `note`, `was`. `address` is the network address that it came from.
+    `leaving`, `said`; `via` (the address whose link it was, where that was another's); `note`, `was`. `address` is the
+    network address that it came from.
     """
 
     __tablename__ = "consents"

@@ -23,6 +23,17 @@ def lock(owner_id: int) -> User | None:
     return db.session.get(User, owner_id, with_for_update={"key_share": True})
 
 
+def left_via(owner_id: int, email_normalised: str) -> str | None:
+    """By whose link this address was unsubscribed the last time; None: by its own."""
+    query = select(Consent.detail).where(
+        Consent.owner_id == owner_id,
+        Consent.email_normalised == email_normalised,
+        Consent.turn == Turn.UNSUBSCRIBED,
+    )
+    detail = db.session.scalars(query.order_by(Consent.id.desc()).limit(1)).one_or_none()
+    return detail.get("via") if detail else None
+
+
 def proof(owner_id: int, email_normalised: str) -> Consent | None:
     """The latest confirmation by the form, if there is one."""
     query = select(Consent).where(

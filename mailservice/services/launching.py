@@ -9,9 +9,11 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from flask_babel import gettext as _
+from sqlalchemy import func, select
 
+from mailservice.database import db
 from mailservice.errors import Invalid, Refused
-from mailservice.models import Mailing, MailingStatus, User
+from mailservice.models import Attempt, Mailing, MailingStatus, User
 from mailservice.services import audiences, forecast, schedule
 
 UNDO = timedelta(seconds=30)
@@ -71,6 +73,16 @@ def why_not_now(mailing: Mailing, owner: User, now: datetime) -> str:
     if audiences.is_empty(mailing):
         return _("Nobody would get this mailing: choose at least one client.")
     return ""
+
+
+def stamp(mailing: Mailing, number: int) -> str:
+    """What would go now, to `number` clients: another one after an attempt or a change of the mailing or its message.
+
+    A page that asks “send it?” carries it back, so that what is sent is what was shown, and is sent once.
+    """
+    latest = db.session.scalar(select(func.max(Attempt.id)).where(Attempt.mailing_id == mailing.id)) or 0
+    changed = max(mailing.updated_at, mailing.message.updated_at)
+    return f"{latest}-{number}-{mailing.message_id}-{changed.timestamp():.6f}"
 
 
 def can_be_undone(mailing: Mailing, now: datetime) -> bool:

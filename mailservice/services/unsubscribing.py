@@ -49,7 +49,7 @@ def unsubscribe(owner_id: int, *, email_normalised: str, address: str | None = N
     if consents.lock(owner_id) is None:
         return  # a deleted owner mails nobody
     for each in _addresses(owner_id, email_normalised):
-        _unsubscribe(owner_id, each, address)
+        _unsubscribe(owner_id, each, address, via=email_normalised if each != email_normalised else None)
 
 
 def _addresses(owner_id: int, email_normalised: str) -> list[str]:
@@ -65,7 +65,7 @@ def _addresses(owner_id: int, email_normalised: str) -> list[str]:
     return [email_normalised, *db.session.scalars(moved)]
 
 
-def _unsubscribe(owner_id: int, email_normalised: str, address: str | None) -> None:
+def _unsubscribe(owner_id: int, email_normalised: str, address: str | None, *, via: str | None) -> None:
     row = standing(owner_id, email_normalised=email_normalised)
     if row is None:
         row = Suppression(owner_id=owner_id, email_normalised=email_normalised)
@@ -74,7 +74,7 @@ def _unsubscribe(owner_id: int, email_normalised: str, address: str | None) -> N
         return
     row.before, row.reason = row.reason, SuppressionReason.UNSUBSCRIBED
     row.created_at = clock.now()
-    consents.note(owner_id, email_normalised, Turn.UNSUBSCRIBED, address=address)
+    consents.note(owner_id, email_normalised, Turn.UNSUBSCRIBED, address=address, via=via)
 
 
 def say_why(
@@ -93,12 +93,17 @@ def say_why(
 
 
 def take_back(owner_id: int, *, email_normalised: str, address: str | None = None) -> None:
-    """“This was a mistake”: undoes the unsubscribing and nothing else."""
+    """“This was a mistake”: undoes the unsubscribing and nothing else.
+
+    Of the addresses that clients have by now, those that went with this one: who left by his own link has left.
+    """
     if consents.lock(owner_id) is None:
         return
     for each in _addresses(owner_id, email_normalised):
         row = standing(owner_id, email_normalised=each)
-        if row is not None and row.reason is SuppressionReason.UNSUBSCRIBED:
+        if row is None or row.reason is not SuppressionReason.UNSUBSCRIBED:
+            continue
+        if each == email_normalised or consents.left_via(owner_id, each) == email_normalised:
             lift(row)
             consents.note(owner_id, each, Turn.TOOK_BACK, address=address)
 

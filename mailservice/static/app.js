@@ -28,7 +28,8 @@ for (const form of document.querySelectorAll("form[data-guard]")) {
   form.addEventListener("input", () => { unsaved = true; });
 }
 document.addEventListener("submit", (event) => {
-  if (!event.defaultPrevented) unsaved = false;
+  const { guard, confirm } = event.target.dataset; // the language, or signing out, saves nothing
+  if (!event.defaultPrevented && (guard !== undefined || confirm)) unsaved = false;
 });
 window.addEventListener("beforeunload", (event) => {
   if (unsaved) event.preventDefault();

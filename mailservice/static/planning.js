@@ -4,10 +4,9 @@
 document.documentElement.classList.add("scripted");
 const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
-async function fetched(url, tag) {
+function fetched(url, tag) {
   const headers = tag ? { "If-None-Match": tag } : {};
-  const answer = await fetch(url, { headers, cache: "no-store", credentials: "same-origin" });
-  return answer.redirected ? null : answer; // signed out meanwhile
+  return fetch(url, { headers, cache: "no-store", credentials: "same-origin" });
 }
 
 // What runs now, every second and a half while something may change.
@@ -21,12 +20,14 @@ async function watch(box) {
     if (document.hidden) continue;
     try {
       const answer = await fetched(box.dataset.live, tag);
-      if (!answer || (answer.status !== 304 && !answer.ok)) return;
+      if (answer.redirected) return location.reload(); // signed out meanwhile
+      if (answer.status === 404) return;
+      if (answer.status !== 304 && !answer.ok) throw new Error(answer.status); // it starts again, or rests
       wait = 1500;
       if (answer.status === 304) continue;
       tag = answer.headers.get("ETag");
       replace(box, await answer.text());
-    } catch { // the network is away
+    } catch { // the service or the network is away
       wait = Math.min(wait * 2, 15000);
     }
   }
@@ -74,7 +75,7 @@ async function fill(box, url) {
   box.asked = url;
   try {
     const answer = await fetched(url);
-    if (answer?.ok && box.asked === url) box.innerHTML = await answer.text();
+    if (answer.ok && !answer.redirected && box.asked === url) box.innerHTML = await answer.text();
   } catch { /* what stands there stays */ }
 }
 

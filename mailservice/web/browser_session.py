@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TypedDict
 
 from flask import g, request, session
-from flask_login import login_user, logout_user
+from flask_login import current_user, login_user, logout_user
 
 from mailservice.models import UserSession
 
@@ -22,10 +22,15 @@ def origin() -> Origin:
 
 
 def enter(row: UserSession) -> None:
-    """The cookie opens this session from now on; nothing of the visitor's before survives but the language."""
-    spoken = session.get("language", row.user.language)
+    """The cookie opens this session from now on; nothing of the visitor's before survives but the language.
+
+    For the same user again, his open forms stay good.
+    """
+    kept = {"language": session.get("language", row.user.language)}
+    if current_user.is_authenticated and current_user.id == row.user_id and "csrf_token" in session:
+        kept["csrf_token"] = session["csrf_token"]
     session.clear()
-    session["language"] = spoken
+    session.update(kept)
     session.permanent = row.remembered
     row.user.browser_key = row.key
     login_user(row.user)

@@ -41,6 +41,15 @@ def checked(check: Callable[..., Any], **values: Any) -> Callable[[FlaskForm, Fi
     return validate
 
 
+def changed_since(field: Field, now: str) -> bool:
+    """Whether what is edited is not what it was when the form was made: its hidden `field` says what that was.
+
+    The form that comes back says what it is now: sent once more, it is saved.
+    """
+    before, field.data = field.data, now
+    return bool(before) and before != now
+
+
 @contextmanager
 def errors_beside(form: FlaskForm) -> Iterator[None]:
     """Puts an Invalid or Refused beside the field that it names, else above the form; then go on.

@@ -59,6 +59,11 @@ def each_user(limit: str) -> Callable[[View], View]:
     return _limited(limit, lambda: f"user {current_user.id}")
 
 
+def each_new_address(limit: str) -> Callable[[View], View]:
+    """So many letters to the address that the signed-in user wants to move to, whoever else wants it."""
+    return _limited(limit, lambda: _hashed(current_user.new_email or f"of user {current_user.id}"))
+
+
 def network() -> str:
     """The client's address; of an IPv6 one the network, of which one customer has a whole."""
     try:
@@ -72,7 +77,10 @@ def network() -> str:
 
 def _account() -> str:
     """The address that the form names, however it is spelt; hashed, as it may be anything."""
-    typed = request.form.get("email", "")[: addresses.LONGEST + 1]
+    return _hashed(request.form.get("email", "")[: addresses.LONGEST + 1])
+
+
+def _hashed(typed: str) -> str:
     try:
         typed = addresses.parse(typed).normalised
     except Invalid:

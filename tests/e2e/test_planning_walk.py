@@ -12,7 +12,7 @@ from datetime import timedelta
 
 import pytest
 from flask import Flask
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, Route, expect
 from sqlalchemy import select, update
 from werkzeug.serving import make_server
 
@@ -91,6 +91,7 @@ def senders(app: Flask) -> Iterator[None]:
 def plan(page: Page) -> None:
     """From the empty form to the page before it goes."""
     page.goto("/mailings/new")
+    expect(page.get_by_label("Find clients")).to_be_hidden()  # who ticks some means not all
     page.get_by_label("Title").fill("Spring mailing")
     page.get_by_label("Message", exact=True).select_option(label="Spring sale")
     expect(page.frame_locator("iframe").get_by_text("Good day")).to_be_visible()
@@ -208,6 +209,36 @@ def test_an_unsaved_form_is_not_left_without_a_question(page: Page) -> None:
     page.get_by_role("link", name="Home", exact=True).click()
     page.wait_for_url(re.compile("/$"))
     assert asked == ["beforeunload"]
+
+
+def test_switching_the_language_saves_no_form_and_asks_before_it_is_lost(page: Page) -> None:
+    page.goto("/mailings/new")
+    asked: list[str] = []
+    page.on("dialog", lambda dialog: (asked.append(dialog.type), dialog.accept()))
+    page.get_by_label("Title").fill("Half a")
+    page.get_by_role("button", name="Рус").click()
+    expect(page.locator("html")).to_have_attribute("lang", "ru")
+    assert asked == ["beforeunload"]
+
+
+def test_a_service_that_starts_again_does_not_end_the_watching(page: Page, owner: User) -> None:
+    clients = db.session.scalars(select(Client).limit(3)).all()
+    mailing = factories.mailing(
+        owner, clients=clients, next_at=clock.now(), not_before=clock.now() + timedelta(seconds=30)
+    )
+    broken: list[str] = []
+
+    def break_once(route: Route) -> None:
+        if broken:
+            return route.continue_()
+        broken.append(route.request.url)
+        return route.fulfill(status=502, body="Bad gateway")
+
+    page.route("**/live", break_once)
+    page.goto(f"/mailings/{mailing.id}")
+    with page.expect_response(lambda answer: answer.url.endswith("/live") and answer.ok, timeout=20_000):
+        pass
+    assert broken
 
 
 def test_many_are_paused_at_once_and_one_by_its_menu(page: Page, owner: User) -> None:

@@ -4,7 +4,7 @@ from sqlalchemy import func, select
 from mailservice import clock
 from mailservice.database import db, transaction
 from mailservice.models import Consent, LeavingReason, Suppression, SuppressionReason, Turn
-from mailservice.services import duplicates, unsubscribing
+from mailservice.services import clients, duplicates, unsubscribing
 from tests import factories
 from tests.engine import run_senders
 
@@ -120,3 +120,18 @@ def test_whose_address_has_changed_since_the_letter_is_unsubscribed_there_too(ow
     assert not unsubscribing.is_unsubscribed(stranger.owner_id, email_normalised="boris@example.net")
     take_back(owner)
     assert db.session.execute(stopped).all() == []
+
+
+def test_a_link_takes_back_what_it_has_done_and_nobody_elses_word(owner, mail_server):
+    """Boris has left by a link of his own; the letter to his client's former address is in other hands."""
+    client = factories.client(owner, email="typo@example.org")
+    factories.mailing(owner, clients=[client], next_at=clock.now(), next_occurrence=0)
+    run_senders()
+    with transaction():
+        clients.change(client, email=ADDRESS, full_name="Boris", comment="")
+    unsubscribe(owner)
+    for stranger in (take_back, unsubscribe, take_back):
+        stranger(owner, "typo@example.org")
+        assert is_unsubscribed(owner)
+    take_back(owner)
+    assert not is_unsubscribed(owner)

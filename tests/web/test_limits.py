@@ -81,6 +81,16 @@ def test_an_address_is_not_buried_in_letters_whoever_asks(browser, url, known):
     assert codes == [200] * 5 + [429]
 
 
+def test_a_new_address_is_not_buried_in_letters_whoever_wants_it(app):
+    """By accounts as many as a bot likes."""
+    codes = []
+    for number in range(6):
+        user = factories.user(new_email="anna@example.org")
+        browser = factories.sign_in(app.test_client(), user)
+        codes += tries(browser, "/account/address/resend", {}, 1, network=f"192.0.2.{number}")
+    assert codes == [302] * 5 + [429]
+
+
 def test_a_form_with_errors_costs_no_letter(browser):
     assert set(tries(browser, "/register", ANNA | {"password": "short"}, 10)) == {422}
     assert tries(browser, "/register", ANNA, 1) == [200]

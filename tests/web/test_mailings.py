@@ -302,3 +302,19 @@ def test_an_attempt_is_stopped_from_the_mailings_page(signed_in, owner):
     assert "will not be sent" in page.text
     again = post(signed_in, f"/mailings/{factories.mailing(owner).id}/cancel", follow_redirects=True)
     assert "Nothing of this mailing is being sent." in again.text
+
+
+def test_a_draft_that_has_been_started_meanwhile_is_not_changed_without_a_word(signed_in, owner, fields):
+    """Its form said that nothing is sent before the next page."""
+    address = post(signed_in, "/mailings/new", fields).location.removesuffix("/start")
+    standing = re.compile(r'name="standing"[^>]* value="([^"]+)"')
+    first = fields | {"title": "Mended", "standing": standing.search(signed_in.get(f"{address}/edit").text)[1]}
+    post(signed_in, f"{address}/start")
+    page = post(signed_in, f"{address}/edit", first)
+    assert page.status_code == 422
+    assert "has been started meanwhile" in page.text
+    assert 'value="Mended"' in page.text
+    assert [m.title for m in all_mailings()] == ["Weekly digest"]
+    assert post(signed_in, f"{address}/edit", first | {"standing": standing.search(page.text)[1]}).location == address
+    db.session.rollback()
+    assert [m.title for m in all_mailings()] == ["Mended"]

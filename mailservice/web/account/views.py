@@ -83,6 +83,7 @@ def _ask_for_address(form: AddressForm) -> None:
 
 @blueprint.post("/address/resend")
 @limits.each_user("5 per hour")
+@limits.each_new_address("5 per hour")
 def resend() -> ResponseReturnValue:
     _ring(new_address.letters_again(current_user))
     return redirect(url_for(".address"))

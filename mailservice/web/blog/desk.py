@@ -108,6 +108,7 @@ def _update(form: PostForm, post_id: int) -> None:
     before = None
     with _unless_it_fails(picture), transaction():
         post = posts.by_id(post_id, lock=True)
+        form.check_unchanged(post)
         posts.update(post, **_values(form, post))
         if picture or form.remove_image.data:
             before = posts.set_image(post, picture)

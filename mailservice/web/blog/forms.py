@@ -9,13 +9,14 @@ from zoneinfo import ZoneInfo
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from flask_wtf.file import FileField
-from wtforms import BooleanField, DateField, RadioField, SelectField, StringField, TextAreaField, TimeField
+from wtforms import BooleanField, DateField, HiddenField, RadioField, SelectField, StringField, TextAreaField, TimeField
 from wtforms.validators import DataRequired, Optional
 
 from mailservice import clock
+from mailservice.errors import Refused
 from mailservice.models import Post, User
 from mailservice.services import posts, texts
-from mailservice.web.forms import LANGUAGES, Form, checked, options
+from mailservice.web.forms import LANGUAGES, Form, changed_since, checked, options
 
 REQUIRED = DataRequired(_l("This cannot be empty."))
 TIMES = ["%H:%M", "%H:%M:%S"]
@@ -39,6 +40,7 @@ class PostForm(Form):
     visible = RadioField(_l("Who sees it"))
     date = DateField(_l("Date"), validators=[Optional()])
     time = TimeField(_l("Time"), format=TIMES, validators=[Optional()])
+    changed_at = HiddenField()  # of the post, when the form was made
 
     def validate(self, extra_validators: Any = None) -> bool:
         """A time to come needs its date; one that is not asked for may be left empty."""
@@ -54,11 +56,22 @@ class PostForm(Form):
         self.visible.choices = options(zip((DRAFT, NOW, AT), words, strict=True))
         if self.is_submitted():
             return
+        self.changed_at.data = post.updated_at.isoformat() if post else ""
         self.language.data = post.language if post else editor.language
         self.visible.data = DRAFT
         if post and post.published_at:
             local = _local(post.published_at, editor)
             self.visible.data, self.date.data, self.time.data = AT, local.date(), local.time()
+
+    def check_unchanged(self, post: Post) -> None:
+        """Refused when the post is not the one that the form shows: what it would undo may be another's work."""
+        if changed_since(self.changed_at, post.updated_at.isoformat()):
+            raise Refused(
+                _(
+                    "This post has been changed meanwhile, in another window or by somebody else. To put what stands "
+                    "here in its place, save again."
+                )
+            )
 
     def published_at(self, editor: User, post: Post | None) -> datetime | None:
         """What was chosen; a date that was not touched keeps its seconds."""

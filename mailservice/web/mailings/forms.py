@@ -20,11 +20,12 @@ from wtforms import (
 )
 from wtforms.validators import DataRequired, InputRequired, Optional, ValidationError
 
+from mailservice.errors import Refused
 from mailservice.models import Mailing, Periodicity, User
 from mailservice.services import audiences, filters, messages, texts
 from mailservice.services.audiences import Audience
 from mailservice.services.schedule import Schedule
-from mailservice.web.forms import Form, options
+from mailservice.web.forms import Form, changed_since, options
 from mailservice.web.mailings import made
 from mailservice.web.mailings.words import PERIODICITIES
 
@@ -72,6 +73,7 @@ class MailingForm(When):
     pasted = TextAreaField(_l("Addresses, one a line"))
     find_words = StringField(_l("Find clients by address or name"))
     form_key = HiddenField()
+    standing = HiddenField()  # of the mailing when the form was made: a draft, or started
     ticked = SelectMultipleField(coerce=int, validate_choice=False)
     matching = SelectMultipleField(validate_choice=False)
     leave_out = BooleanField(_l("Leave these addresses out and go on"))
@@ -108,6 +110,7 @@ class MailingForm(When):
 
     def start_edit(self, mailing: Mailing) -> None:
         """What stands in the form of an existing mailing; a small audience as text, to be edited."""
+        self.standing.data = _standing(mailing)
         self.start_date.data, self.start_time.data = mailing.start_local.date(), mailing.start_local.time()
         if mailing.end_local:
             self.end_date.data, self.end_time.data = mailing.end_local.date(), mailing.end_local.time()
@@ -117,6 +120,16 @@ class MailingForm(When):
         self.filter_ids.data = audiences.filter_ids_of(mailing)
         if text == "" and self.filter_ids.data:
             self.audience.data = FILTERED
+
+    def check_standing(self, mailing: Mailing) -> None:
+        """Refused when a draft has been started meanwhile: the form said that nothing would be sent yet."""
+        if changed_since(self.standing, _standing(mailing)) and not mailing.is_draft:
+            raise Refused(
+                _(
+                    "This mailing has been started meanwhile: what you change holds at once. If that is right, save "
+                    "again."
+                )
+            )
 
     def collect_ticked(self, owner: User) -> None:
         """Moves what is ticked into the text, so that another search does not lose it."""
@@ -150,3 +163,7 @@ class MailingForm(When):
                     matching=self.matching_words(),
                     leave_out=self.leave_out.data,
                 )
+
+
+def _standing(mailing: Mailing) -> str:
+    return "draft" if mailing.is_draft else "started"

@@ -53,13 +53,24 @@ def undo(mailing_id: int) -> ResponseReturnValue:
 
 
 def _go(mailing_id: int, act: Callable[[Mailing], object]) -> ResponseReturnValue:
+    """Does it, and then the mailing's page; where something else would go than was shown, it is shown again."""
+    then = ".show"
     try:
         with transaction():
-            act(mailings.own(current_user, mailing_id, lock=True))
+            mailing = mailings.own(current_user, mailing_id, lock=True)
+            stamp = _stamp(mailing)
+            act(mailing)
+            if request.form.get("stamp", stamp) != stamp:
+                then = str(request.endpoint)
+                raise Refused(_("Something has changed since you opened this page. Look at it once more."))
         enqueue(Job.TICK)
     except Refused as error:
         flash(error.message, "error")
-    return redirect(url_for(".show", mailing_id=mailing_id))
+    return redirect(url_for(then, mailing_id=mailing_id))
+
+
+def _stamp(mailing: Mailing) -> str:
+    return launching.stamp(mailing, outlook.recipients(mailing).number)
 
 
 def _confirmation(mailing: Mailing, *, refusal: str, at_once: bool = False) -> ResponseReturnValue:
@@ -70,6 +81,7 @@ def _confirmation(mailing: Mailing, *, refusal: str, at_once: bool = False) -> R
         refusal=refusal,
         at_once=at_once,
         recipients=recipients,
+        stamp=launching.stamp(mailing, recipients.number),
         sender=servers.sender(),
         duration=outlook.duration(
             current_user, recipients.number, per_second=servers.per_second(), per_hour=servers.per_hour()

@@ -91,6 +91,7 @@ def edit(mailing_id: int) -> ResponseReturnValue:
     elif form.validate():
         with forms.errors_beside(form), transaction():
             mailing = mailings.own(current_user, mailing_id, lock=True)
+            form.check_standing(mailing)
             mailings.update(mailing, current_user, audience=form.chosen(current_user), **_values(form))
         if not form.errors:
             return _after(mailing)

@@ -241,3 +241,18 @@ def test_the_only_administrator_is_told_so(app, browser):
     page = post(browser, "/account/delete", {"current_password": PASSWORD})
     assert page.status_code == 422
     assert "only administrator" in page.text
+
+
+def test_a_form_open_in_another_tab_stays_good_when_the_session_is_renewed(signed_in):
+    token = factories.csrf_token(signed_in)
+    assert post(signed_in, "/account/password", {"current_password": PASSWORD, "password": NEW}).status_code == 302
+    message = {"subject": "News", "body": "Good day", "csrf_token": token}
+    assert signed_in.post("/messages/new", data=message).status_code == 302
+
+
+def test_somebody_else_in_the_same_browser_gets_forms_of_his_own(signed_in):
+    factories.user(email="boris@example.org")
+    token = factories.csrf_token(signed_in)
+    post(signed_in, "/sign-out")
+    assert post(signed_in, "/sign-in", {"email": "boris@example.org", "password": PASSWORD}).status_code == 302
+    assert signed_in.post("/messages/new", data={"subject": "News", "csrf_token": token}).status_code == 400

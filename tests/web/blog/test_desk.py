@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -175,3 +176,24 @@ def test_posts_are_found_by_title(browser, editor):
     assert "Другое дело" in page
     assert "One thing" not in page
     assert "Nothing found" in browser.get("/posts?q=zzz").text
+
+
+def test_a_form_that_is_out_of_date_undoes_nothing_before_it_is_sent_again(browser, editor):
+    """Somebody has hidden the post while another mends a comma."""
+    post = factories.blog_post(published_at=clock.now() - timedelta(days=1))
+    path = f"/posts/{post.id}"
+    form = FORM | {"visible": "now"}
+    first = form | {"changed_at": shown_in(browser.get(f"{path}/edit"))}
+    factories.post(browser, f"{path}/hide")
+    page = factories.post(browser, f"{path}/edit", first | {"title": "A comma, mended"})
+    assert page.status_code == 422
+    assert "has been changed meanwhile" in page.text
+    assert "A comma, mended" in page.text
+    assert only_post().published_at is None
+    again = form | {"changed_at": shown_in(page)}
+    assert factories.post(browser, f"{path}/edit", again).location == path
+    assert only_post().published_at
+
+
+def shown_in(page):
+    return re.search(r'name="changed_at"[^>]* value="([^"]+)"', page.text)[1]

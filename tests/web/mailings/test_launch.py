@@ -1,12 +1,14 @@
+import re
 from datetime import timedelta
 
 import pytest
+from sqlalchemy import insert
 
 from mailservice import clock
 from mailservice.database import db, transaction
-from mailservice.models import Attempt, Mailing, Role, Suppression, SuppressionReason
+from mailservice.models import Attempt, Mailing, Role, Suppression, SuppressionReason, mailing_clients
 from tests import factories
-from tests.engine import change
+from tests.engine import change, run_senders
 from tests.factories import post
 
 
@@ -108,3 +110,46 @@ def test_a_change_that_makes_it_due_says_that_it_can_be_undone(signed_in, owner)
     page = post(signed_in, f"/mailings/{mailing.id}/edit", fields, follow_redirects=True)
     assert "begins in half a minute" in page.text
     assert f"/mailings/{mailing.id}/undo" in page.text
+
+
+def shown(browser, path):
+    """What the page before it goes carries back."""
+    return {"stamp": re.search(r'name="stamp" value="([^"]+)"', browser.get(path).text)[1]}
+
+
+def test_the_same_page_sends_once(signed_in, owner, mail_server):
+    """Its answer was lost; some minutes later, when all is sent, the browser asks the same again."""
+    mailing = factories.mailing(owner, clients=[factories.client(owner)], periodicity="once", next_at=None)
+    path = f"/mailings/{mailing.id}/send-now"
+    data = shown(signed_in, path)
+    for answer in (f"/mailings/{mailing.id}", path):
+        assert post(signed_in, path, data).location == answer
+        if fresh(mailing).not_before:
+            change(mailing, not_before=clock.now() - timedelta(seconds=1))
+        run_senders()
+    assert len(mail_server.accepted) == 1
+    assert post(signed_in, path, shown(signed_in, path)).location == f"/mailings/{mailing.id}"  # by the page that knows
+
+
+def test_what_was_not_shown_is_not_started(signed_in, owner, draft):
+    path = f"/mailings/{draft.id}/start"
+    acts = [
+        lambda: change(draft.message, subject="Another"),
+        lambda: change(draft, title="Another"),
+        lambda: add_client(draft, factories.client(owner)),
+    ]
+    for act in acts:
+        data = shown(signed_in, path)
+        act()
+        page = post(signed_in, path, data, follow_redirects=True)
+        assert "Something has changed" in page.text
+        assert "Before it goes" in page.text
+        assert fresh(draft).is_draft
+    post(signed_in, path, shown(signed_in, path))
+    assert not fresh(draft).is_draft
+
+
+def add_client(mailing, client):
+    with transaction() as session:
+        row = {"mailing_id": mailing.id, "client_id": client.id, "owner_id": mailing.owner_id}
+        session.execute(insert(mailing_clients).values(row))
