@@ -74,6 +74,7 @@ class Installation:
     app: Flask
     settings: Settings
     clean: Callable[[], None]
+    limiter: dict[str, Any]  # as this app has bound it: any app that is made after it binds it anew
 
 
 @pytest.fixture(scope="session")
@@ -151,6 +152,8 @@ def installation(
     installations: dict[str, Installation],
     redis: Redis,
 ) -> Installation:
+    from mailservice.extensions import limiter
+
     if database not in installations:
         if database == "sqlite":
             installations[database] = _on_sqlite(make_settings())
@@ -159,6 +162,7 @@ def installation(
             installations[database] = _on_postgresql(make_settings(DATABASE_URL=url))
     made = installations[database]
     made.clean()
+    vars(limiter).update(made.limiter)
     return made
 
 
@@ -194,12 +198,13 @@ def browser(app: Flask) -> FlaskClient:
     return app.test_client()
 
 
-def _make_app(settings: Settings) -> Flask:
+def _make_app(settings: Settings) -> tuple[Flask, dict[str, Any]]:
     from flask_migrate import upgrade
 
     from config import ROOT
     from mailservice.app import create_app
     from mailservice.database import db
+    from mailservice.extensions import limiter
 
     app = create_app(settings)
     app.test_client_class = Browser
@@ -210,14 +215,14 @@ def _make_app(settings: Settings) -> Flask:
         else:
             db.create_all()
         db.engine.dispose()
-    return app
+    return app, dict(vars(limiter))
 
 
 def _on_sqlite(settings: Settings) -> Installation:
     """Clean is a copy of the migrated file: quicker than deleting, and ids begin anew."""
     from mailservice.database import db
 
-    app = _make_app(settings)
+    app, limiter = _make_app(settings)
     path = settings.instance_path / "mailservice.db"
     template = path.with_suffix(".template")
     shutil.copyfile(path, template)
@@ -232,14 +237,14 @@ def _on_sqlite(settings: Settings) -> Installation:
         path.with_suffix(".fresh").replace(path)
         _clean_files(settings)
 
-    return Installation(app, settings, clean)
+    return Installation(app, settings, clean, limiter)
 
 
 def _on_postgresql(settings: Settings) -> Installation:
     """Clean deletes the rows without asking triggers and foreign keys: TRUNCATE costs ten times as much."""
     from mailservice.database import db
 
-    app = _make_app(settings)
+    app, limiter = _make_app(settings)
     tables = [t.name for t in db.metadata.sorted_tables]
     statements = ["SET LOCAL session_replication_role = replica", *(f'DELETE FROM "{t}"' for t in tables)]
 
@@ -248,7 +253,7 @@ def _on_postgresql(settings: Settings) -> Installation:
             connection.exec_driver_sql("; ".join(statements))
         _clean_files(settings)
 
-    return Installation(app, settings, clean)
+    return Installation(app, settings, clean, limiter)
 
 
 def _clean_files(settings: Settings) -> None:

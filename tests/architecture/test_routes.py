@@ -207,15 +207,16 @@ def test_whatever_a_form_sends_no_page_breaks(app, owners_browser, things):
             answer = owners_browser.post(path, data=data)
             if answer.status_code >= 500:
                 broken.append(f"{path} with {odd[:20]!r} in {sorted(fields)}: {answer.status}")
-            factories.sign_in(owners_browser, things.owner)  # some of them sign out
+            if answer.status_code == 302:
+                factories.sign_in(owners_browser, things.owner)  # some of them sign out
     assert broken == []
 
 
 def test_a_body_that_is_too_big_is_refused_and_not_read(app, owners_browser, things):
     before = snapshot()
+    body = f"csrf_token={factories.csrf_token(owners_browser)}&body={'x' * 5_000_000}".encode()
     for _, _, path in routes.requests(app, things, only=("POST",)):
-        data = {"csrf_token": factories.csrf_token(owners_browser), "body": "x" * 5_000_000}
-        answer = owners_browser.post(path, data=data)
+        answer = owners_browser.post(path, data=body, content_type="application/x-www-form-urlencoded")
         assert answer.status_code == 413, path
     assert snapshot() == before
 
