@@ -38,7 +38,7 @@ def text_of(source: bytes) -> str:
 
 
 def _headers(message: Message) -> list[tuple[str, str]]:
-    return [(name, decoded(str(value))) for name, value in message.raw_items()]
+    return [(printable(name), decoded(str(value))) for name, value in message.raw_items()]
 
 
 def decoded(value: str) -> str:
@@ -48,7 +48,12 @@ def decoded(value: str) -> str:
     if "=?" in text:
         with contextlib.suppress(HeaderParseError, LookupError, UnicodeError, ValueError):
             text = str(make_header(decode_header(text)))
-    return " ".join(text.split())
+    return " ".join(printable(text).split())
+
+
+def printable(text: str) -> str:
+    """Without lone surrogates, which are raw octets or come of strange charsets: no file and no page takes them."""
+    return text.encode("utf-8", "replace").decode("utf-8")
 
 
 def _part(message: Message, kind: str) -> str | None:
@@ -63,6 +68,6 @@ def _part(message: Message, kind: str) -> str | None:
 
 def _text(octets: bytes, charset: str) -> str:
     try:
-        return octets.decode(charset, "replace")
-    except LookupError:
+        return printable(octets.decode(charset, "replace"))
+    except (LookupError, ValueError):
         return octets.decode("utf-8", "replace")

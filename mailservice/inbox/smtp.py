@@ -30,6 +30,8 @@ class Handler:
             await asyncio.wrap_future(self._store.add(arrival))
         except sqlite3.Error as error:
             return f"451 4.3.0 The inbox cannot write: {error}"
+        except Exception as error:
+            return f"554 5.6.0 The inbox cannot keep this letter: {type(error).__name__}"
         return "250 2.0.0 Kept in the inbox"
 
 

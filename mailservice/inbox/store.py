@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import logging
+import os
 import queue
+import signal
 import sqlite3
 import threading
 from collections.abc import Iterator
 from concurrent.futures import Future
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 from mailservice import clock
-from mailservice.inbox.reading import headers
+from mailservice.inbox.reading import headers, printable
+
+log = logging.getLogger(__name__)
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS letters (
@@ -93,12 +98,18 @@ class Store:
         self._writer.join()
 
     def _write(self) -> None:
-        with self._connect() as connection:
-            while (first := self._arrivals.get()) is not None:
-                batch, more = self._batch(first)
-                self._keep_batch(connection, batch)
-                if not more:
-                    return
+        try:
+            with self._connect() as connection:
+                while (first := self._arrivals.get()) is not None:
+                    batch, more = self._batch(first)
+                    # Whoever hung up before the answer has cancelled his future; from here on nobody can.
+                    self._keep_batch(connection, [item for item in batch if item[1].set_running_or_notify_cancel()])
+                    if not more:
+                        return
+        except Exception:
+            # Without this thread no letter would ever get its answer: the process is to end and be started anew.
+            log.exception("The inbox cannot write any more")
+            os.kill(os.getpid(), signal.SIGTERM)
 
     def _batch(self, first: tuple[Arrival, Future[None]]) -> tuple[list[tuple[Arrival, Future[None]]], bool]:
         """All that is queued now, and whether there will be more. Under load, what piles up while one
@@ -115,22 +126,32 @@ class Store:
         return batch, True
 
     def _keep_batch(self, connection: sqlite3.Connection, batch: list[tuple[Arrival, Future[None]]]) -> None:
+        if not batch:
+            return
         try:
-            connection.execute("BEGIN IMMEDIATE")
-            for arrival, _ in batch:
-                _insert(connection, arrival)
-            newest = connection.execute("SELECT max(id) FROM letters").fetchone()[0]
-            for table, key in (("letters", "id"), ("sources", "letter_id")):
-                connection.execute(f"DELETE FROM {table} WHERE {key} <= ?", (newest - self._keep,))  # nosec B608
-            connection.execute("COMMIT")
-        except sqlite3.Error as error:
+            self._insert_all(connection, [arrival for arrival, _ in batch])
+        except Exception as error:
             if connection.in_transaction:
-                connection.execute("ROLLBACK")
+                with suppress(sqlite3.Error):  # the next transaction will say so, too
+                    connection.execute("ROLLBACK")
+            if len(batch) > 1 and not isinstance(error, sqlite3.Error):  # one letter's fault, and not the file's
+                for item in batch:
+                    self._keep_batch(connection, [item])
+                return
             for _, future in batch:
                 future.set_exception(error)
             return
         for _, future in batch:
             future.set_result(None)
+
+    def _insert_all(self, connection: sqlite3.Connection, arrivals: list[Arrival]) -> None:
+        connection.execute("BEGIN IMMEDIATE")
+        for arrival in arrivals:
+            _insert(connection, arrival)
+        newest = connection.execute("SELECT max(id) FROM letters").fetchone()[0]
+        for table, key in (("letters", "id"), ("sources", "letter_id")):
+            connection.execute(f"DELETE FROM {table} WHERE {key} <= ?", (newest - self._keep,))  # nosec B608
+        connection.execute("COMMIT")
 
     def find(self, query: str = "", *, start: int = 0, limit: int = 50) -> tuple[int, list[Kept]]:
         """How many letters match, and those of one page, newest first.
@@ -174,8 +195,8 @@ def _insert(connection: sqlite3.Connection, arrival: Arrival) -> None:
             head.get("from", ""),
             head.get("to", ""),
             head.get("subject", ""),
-            arrival.envelope_from,
-            "\n".join(arrival.envelope_to),
+            printable(arrival.envelope_from),
+            printable("\n".join(arrival.envelope_to)),
             len(arrival.source),
         ),
     )

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import smtplib
 import socket
+import sqlite3
 import threading
+from contextlib import closing
+from pathlib import Path
 
 import pytest
+from flask.testing import FlaskClient
 
-from mailservice.inbox.store import Store
+from mailservice.inbox import store as module
+from mailservice.inbox.store import Arrival, Store
 from tests.inbox.conftest import Send
 
 ENVELOPE = (b"EHLO me\r\n", b"MAIL FROM:<a@b.example>\r\n", b"RCPT TO:<c@d.example>\r\n", b"DATA\r\n")
@@ -88,6 +93,71 @@ def test_a_sender_that_leaves_in_the_middle_leaves_no_letter(smtp_port: int, sto
         s.sendall(b"Subject: cut short\r\n\r\nHel")
     send(subject="whole")
     assert [kept.subject for kept in store.find()[1]] == ["whole"]
+
+
+def test_a_sender_that_leaves_before_the_answer_does_not_stop_the_inbox(
+    smtp_port: int, store: Store, send: Send, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    queued, add = threading.Event(), store.add
+    monkeypatch.setattr(store, "add", lambda arrival: (add(arrival), queued.set())[0])
+    with closing(sqlite3.connect(tmp_path / "inbox" / "inbox.db", isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        with socket.create_connection(("127.0.0.1", smtp_port), timeout=10) as s:
+            for line in (*ENVELOPE, b"Subject: left\r\n\r\nHello\r\n.\r\n"):
+                s.recv(1000)
+                s.sendall(line)
+            assert queued.wait(10)
+        talk(smtp_port, b"EHLO me\r\n")  # answered: by now the inbox has seen that the sender is gone
+        other.execute("ROLLBACK")
+    send(subject="next")
+    assert store.find()[1][0].subject == "next"
+
+
+@pytest.mark.parametrize(
+    ("sender", "head"),
+    [
+        (b"a@b.example", b"Subject: =?utf-7?q?+2AA-?= sale\r\n"),
+        (b"a@b.example", b"Subject: =?unicode_escape?q?=5Cud800?= sale\r\n"),
+        (b"\xff@b.example", b"Subject: sale\r\n"),
+        (b"a@b.example", b"Subject: sale\r\nX-\xff: y\r\n"),
+        (b"a@b.example", b"Subject: sale\r\nContent-Type: text/plain; charset=utf-7\r\n"),
+        (b"a@b.example", b"Subject: sale\r\nContent-Type: text/plain; charset=idna\r\n"),
+    ],
+)
+def test_what_is_no_text_is_kept_all_the_same(
+    smtp_port: int, store: Store, send: Send, browser: FlaskClient, sender: bytes, head: bytes
+) -> None:
+    mail_from = b"MAIL FROM:<" + sender + b"> SMTPUTF8\r\n"
+    answers = talk(smtp_port, ENVELOPE[0], mail_from, *ENVELOPE[2:], head + b"\r\n+2AA-\r\n.\r\n")
+    assert answers[-1].startswith(b"250")
+    send(subject="next")
+    after, kept = store.find()[1]
+    assert (after.subject, kept.subject.endswith("sale")) == ("next", True)
+    assert browser.get("/").status_code == 200
+    assert browser.get(f"/letters/{kept.id}").status_code == 200
+
+
+def test_a_letter_that_cannot_be_kept_is_refused_alone(
+    smtp_port: int, store: Store, send: Send, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def headers(source: bytes) -> dict[str, str]:
+        if b"strange" in source:
+            raise ValueError(source)
+        return read(source)
+
+    read = module.headers
+    monkeypatch.setattr(module, "headers", headers)
+    with closing(sqlite3.connect(tmp_path / "inbox" / "inbox.db", isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")  # so that the writer finds the next three together
+        first = store.add(Arrival("", [], b"Subject: first\r\n\r\n"))
+        futures = [store.add(Arrival("", [], b"Subject: %s\r\n\r\n" % word)) for word in (b"one", b"strange", b"two")]
+        other.execute("ROLLBACK")
+    for future in (first, futures[0], futures[2]):
+        future.result(10)
+    assert isinstance(futures[1].exception(10), ValueError)
+    assert letter(smtp_port, b"Subject: strange\r\n\r\n.\r\n")[-1].startswith(b"554")
+    send(subject="next")
+    assert [kept.subject for kept in store.find()[1]] == ["next", "two", "one", "first"]
 
 
 def test_many_senders_at_once_lose_nothing(smtp_port: int, store: Store) -> None:
