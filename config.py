@@ -19,11 +19,12 @@ from zoneinfo import ZoneInfo
 
 from dotenv import dotenv_values
 
-from mailservice import mail_servers
+from mailservice import mail_servers, urls
 from mailservice.mail_servers import PORTS, Limits, MailServer
 
 ROOT = Path(__file__).resolve().parent
 LANGUAGES = ("ru", "en")
+LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 UNSAFE_KEYS = frozenset({"", "secret", "changeme", "change-me", "dev", "development", "test", "password"})
 SHORTEST_KEY = 32
 STAY_SIGNED_IN = timedelta(days=14)  # without a visit
@@ -173,11 +174,16 @@ class Settings:
         named = [name.strip() for name in self.trusted_hosts.split(",")]
         own = [urlsplit(self.public_url).hostname or "", self.web_host, "localhost", "127.0.0.1", "::1"]
         names = {name.strip("[]") for name in [*named, *own] if name}
-        return sorted(f"[{name}]" if ":" in name else name for name in names)
+        return sorted(urls.bracketed(name) for name in names)
+
+    @property
+    def bind_host(self) -> str:
+        """WEB_HOST as it stands before a port."""
+        return urls.bracketed(self.web_host)
 
     @property
     def https(self) -> bool:
-        return urlsplit(self.public_url).scheme == "https"
+        return self.public_url.lower().startswith("https:")
 
 
 def load(environ: Mapping[str, str] | None = None) -> Settings:
@@ -221,17 +227,26 @@ _KINDS = {"int": "a whole number", "float": "a number", "Path": "a path", "str":
 
 def _with_defaults(s: Settings) -> Settings:
     """Values that follow from others: the inbox as mail server, ports by security, the driver of a URL."""
+    s = replace(s, web_host=s.web_host.strip("[]"))
+    sender = s.mail_sender or ("Mailservice <mailservice@example.org>" if s.embedded_inbox else "")
     changes: dict[str, object] = {
         "database_url": normalise_database_url(s.database_url),
-        "public_url": (s.public_url or f"http://{s.web_host}:{s.web_port}").rstrip("/"),
-        "mail_sender": s.mail_sender or ("Mailservice <mailservice@example.org>" if s.embedded_inbox else ""),
+        "public_url": s.public_url or _own_address(s),
+        "mail_sender": mail_servers.with_ascii_domain(sender),
     }
+    with contextlib.suppress(ValueError):  # _problems() has a line for it
+        changes["public_url"] = urls.web_address(str(changes["public_url"]))
     if s.mail_server:
         changes["mail_security"] = s.mail_security or "starttls"
         changes["mail_port"] = s.mail_port or PORTS.get(str(changes["mail_security"]), 587)
     elif s.embedded_inbox:
         changes |= {"mail_security": "none", "mail_port": s.inbox_smtp_port}
     return replace(s, **changes)  # type: ignore[arg-type]
+
+
+def _own_address(s: Settings) -> str:
+    """Where pages are without a PUBLIC_URL."""
+    return f"http://{s.bind_host}:{s.web_port}"
 
 
 def normalise_database_url(url: str) -> str:
@@ -249,13 +264,22 @@ def _problems(s: Settings) -> list[str]:
         lines.append(f"ENVIRONMENT: “{s.environment}” is neither “local” nor “production”.")
     if s.database_url and not s.database_url.startswith(("sqlite:", "postgresql+psycopg:")):
         lines.append("DATABASE_URL: only sqlite:// and postgresql:// are supported.")
+    elif s.database_url and not urls.is_database(s.database_url):
+        lines.append("DATABASE_URL: is not like postgresql://user:password@host:5432/name; write an “@” as %40.")
     if s.redis_url and not s.redis_url.startswith(("redis://", "rediss://", "unix://")):
         lines.append("REDIS_URL: must start with redis://, rediss:// or unix://.")
+    elif s.redis_url and not urls.is_redis(s.redis_url):
+        lines.append("REDIS_URL: is not like redis://:password@host:6379/0; write what is special in it as %XX.")
     lines += _mail_problems(s)
     if s.default_language not in LANGUAGES:
         lines.append(f"DEFAULT_LANGUAGE: “{s.default_language}” is not one of {', '.join(LANGUAGES)}.")
-    if urlsplit(s.public_url).scheme not in {"http", "https"} or not urlsplit(s.public_url).netloc:
+    try:
+        if s.public_url != _own_address(s):  # what a wrong WEB_PORT makes of that has a line of its own
+            urls.web_address(s.public_url)
+    except ValueError:
         lines.append("PUBLIC_URL: must be an http:// or https:// address, for example https://mail.shop.example.")
+    if s.log_level not in LOG_LEVELS:
+        lines.append(f"LOG_LEVEL: “{s.log_level}” is not one of {', '.join(LOG_LEVELS)}.")
     try:
         ZoneInfo(s.default_time_zone)
     except (KeyError, ValueError, OSError):
@@ -284,7 +308,9 @@ def _mail_problems(s: Settings) -> list[str]:
     if not s.embedded_inbox and not s.mail_sender:
         lines.append("MAIL_SENDER: is required with a mail server, for example: Shop <news@shop.example>.")
     if s.mail_sender and not mail_servers.is_mailbox(s.mail_sender):
-        lines.append(f"MAIL_SENDER: “{s.mail_sender}” is not one mailbox; a name with a comma needs quotes.")
+        lines.append(f"MAIL_SENDER: “{s.mail_sender}” is not one mailbox in ASCII; a name with a comma needs quotes.")
+    if not mail_servers.is_local_name(s.mail_local_name):
+        lines.append("MAIL_LOCAL_NAME: must be a name in ASCII without spaces, for example mail.shop.example.")
     if s.mail_ca_file and not Path(s.mail_ca_file).is_file():
         lines.append(f"MAIL_CA_FILE: there is no file “{s.mail_ca_file}”.")
     return lines

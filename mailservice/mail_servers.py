@@ -10,6 +10,8 @@ from email.utils import formataddr, parseaddr
 from typing import Any
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
+from mailservice.urls import in_ascii
+
 REST = "rest"
 GROUPS = ("gmail", "mail.ru", "yandex", "outlook", "yahoo", REST)  # of recipients' domains
 PORTS = {"none": 25, "starttls": 587, "tls": 465}
@@ -94,7 +96,23 @@ def is_mailbox(text: str) -> bool:
     """Whether it is one address, with or without a name (RFC 5322 3.4)."""
     name, address = parseaddr(text)
     local, _, domain = address.rpartition("@")
-    return bool(local and domain) and formataddr((name, address)).count("@") == text.count("@") and text.isprintable()
+    if not (local and domain and address.isascii()):
+        return False
+    return formataddr((name, address)).count("@") == text.count("@") and text.isprintable()
+
+
+def with_ascii_domain(mailbox: str) -> str:
+    """The mailbox with its domain in ASCII (RFC 5890), as letters need it; as it stands where that cannot be."""
+    domain = parseaddr(mailbox)[1].rpartition("@")[2]
+    try:
+        return mailbox.replace(f"@{domain}", f"@{in_ascii(domain)}")
+    except ValueError:
+        return mailbox
+
+
+def is_local_name(text: str) -> bool:
+    """Whether it may stand in EHLO, as smtp's Server asks."""
+    return text.isascii() and text.isprintable() and " " not in text
 
 
 def _words(text: str) -> list[str]:

@@ -7,8 +7,11 @@ from dataclasses import fields
 from pathlib import Path
 
 import pytest
+from redis.connection import parse_url
+from sqlalchemy import make_url
 
 from config import LONGEST_SOCKET_PATH, ROOT, Settings, SettingsError, load
+from mailservice.cli.up import _environment
 from mailservice.mail_servers import Limits
 
 SAFE = {
@@ -124,6 +127,16 @@ def test_a_bare_production_names_all_that_is_missing_at_once() -> None:
         ("DEFAULT_TIME_ZONE", "Moscow"),
         ("DEFAULT_TIME_ZONE", "../../etc/passwd"),
         ("PUBLIC_URL", "mail.shop.example"),
+        ("PUBLIC_URL", "https://[::1"),
+        ("PUBLIC_URL", "https://mail.shop.example:port"),
+        ("PUBLIC_URL", "https://mail shop.example"),
+        ("PUBLIC_URL", "https://-я-.example"),
+        ("MAIL_LOCAL_NAME", "our mail"),
+        ("MAIL_LOCAL_NAME", "почта.магазин.рф"),
+        ("MAIL_SENDER", "Магазин <новости@магазин.рф>"),
+        ("MAIL_SENDER", "Магазин <news@-я-.рф>"),
+        ("LOG_LEVEL", "VERBOSE"),
+        ("LOG_LEVEL", "info"),
         ("MAIL_CA_FILE", "/no/such/file.pem"),
     ],
 )
@@ -131,6 +144,62 @@ def test_a_value_that_cannot_be_used_is_named(setting: str, value: str) -> None:
     with_server = {"MAIL_SERVER": "smtp.example", "MAIL_SENDER": "a@b.example"}
     (line,) = refusals(**(with_server | {setting: value}))
     assert line.startswith(f"{setting}: ")
+
+
+def test_names_of_hosts_are_written_in_ascii() -> None:
+    settings = load(
+        SAFE | {"PUBLIC_URL": "https://Рассылка.рф:8443/почта/", "MAIL_SENDER": "Магазин <news@магазин.рф>"}
+    )
+    assert settings.public_url == "https://xn--80aa3adxha4f.xn--p1ai:8443/%D0%BF%D0%BE%D1%87%D1%82%D0%B0"
+    assert "xn--80aa3adxha4f.xn--p1ai" in settings.hosts
+    assert settings.mail_sender == "Магазин <news@xn--80aairftm.xn--p1ai>"
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"),
+    [
+        ("REDIS_URL", "redis://:hun#ter2@localhost:6379/0"),
+        ("REDIS_URL", "redis://:12#ter2@localhost:6379/0"),
+        ("REDIS_URL", "redis://:12/ter2@localhost:6379/0"),
+        ("REDIS_URL", "redis://:12?ter2@localhost:6379/0"),
+        ("REDIS_URL", "rediss://:hunter2@[::1/0"),
+        ("DATABASE_URL", "postgresql://user:hunter2@db.example:54x/mail"),
+        ("DATABASE_URL", "postgresql://user:hun@ter2@db.example/mail"),
+        ("DATABASE_URL", "postgresql:user:hunter2"),
+        ("DATABASE_URL", "sqlite:ter2"),
+    ],
+)
+def test_an_address_that_cannot_be_read_is_named_and_no_secret_is_told(setting: str, value: str) -> None:
+    (line,) = refusals(**(SAFE | {setting: value}))
+    assert line.startswith(f"{setting}: ")
+    assert not any(part in line for part in ("ter2", "hun", "54x", "db.example"))
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"),
+    [
+        ("REDIS_URL", "redis://"),
+        ("REDIS_URL", "rediss://user:p%23ss@[::1]:6380/1?ssl_cert_reqs=required"),
+        ("REDIS_URL", "unix:///run/redis/redis.sock?db=1"),
+        ("DATABASE_URL", "postgresql+psycopg:///mail?host=/run/postgresql"),
+        ("DATABASE_URL", "postgresql+psycopg://user:p#/?ss@[::1]:5432/mail?options=-c%20x@y"),
+        ("DATABASE_URL", "sqlite:////srv/m@il/mail.db"),
+        ("DATABASE_URL", "sqlite://"),
+    ],
+)
+def test_an_address_that_can_be_read_is_taken(setting: str, value: str) -> None:
+    settings = load(SAFE | {setting: value})
+    assert getattr(settings, setting.lower()) == value
+    make_url(settings.database_url)
+    parse_url(settings.redis_url)
+
+
+@pytest.mark.parametrize("host", ["::1", "[::1]"])
+def test_an_ipv6_address_has_brackets_before_a_port_and_nowhere_else(tmp_path: Path, host: str) -> None:
+    settings = load({"INSTANCE_PATH": str(tmp_path), "WEB_HOST": host})
+    assert (settings.web_host, settings.public_url) == ("::1", "http://[::1]:8000")
+    assert "[::1]" in settings.hosts
+    assert _environment(settings)["WEB_HOST"] == "[::1]"  # the Procfile puts the port behind it
 
 
 def test_the_local_key_is_made_once_and_kept_from_others(tmp_path: Path) -> None:

@@ -14,8 +14,9 @@ from config import ROOT
 
 # Each layer, and the layers of ours it may use. A layer stands below all that use it: arrows run up the page only.
 MAY_IMPORT = {
-    "mail_servers": "",
-    "config": "mail_servers",
+    "urls": "",
+    "mail_servers": "urls",
+    "config": "mail_servers urls",
     "clock": "",
     "errors": "",
     "extensions": "",
