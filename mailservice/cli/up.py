@@ -62,7 +62,7 @@ def _run(supervisor: Supervisor, settings: Settings) -> None:
     supervisor.run_until(partial(_stand_ins_answer, settings), needed=first, seconds=PATIENCE)
     supervisor.start([name for name in supervisor.members if name not in first])
     supervisor.run_until(partial(_web_answers, settings), needed=["web"], seconds=PATIENCE)
-    click.echo(_welcome(settings))
+    supervisor.show(_welcome(settings))
     supervisor.run_until(lambda: False)
 
 
@@ -144,7 +144,7 @@ def _environment(settings: Settings) -> dict[str, str]:
     return os.environ | {
         "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)]),
         "PYTHONUNBUFFERED": "1",
-        "WEB_HOST": settings.web_host,
+        "WEB_HOST": settings.bind_host,
         "WEB_PORT": str(settings.web_port),
         "WEB_WORKERS": str(settings.web_workers),
     }

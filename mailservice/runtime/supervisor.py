@@ -6,9 +6,11 @@ has an order: Redis and the inbox go last, so that the workers can finish with t
 
 from __future__ import annotations
 
+import contextlib
 import os
 import queue
 import signal
+import subprocess
 import threading
 import time
 from collections.abc import Callable, Collection
@@ -29,6 +31,7 @@ STEADY = 30.0  # seconds after which a process counts as well started
 LONGEST_PAUSE = 15.0  # seconds between two starts of a process that keeps ending
 GIVE_UP_AFTER = 3  # starts of a process that everything waits for
 LOOK_EVERY = 0.1  # seconds
+SECOND_THOUGHT = 1.0  # seconds within which two requests to stop are one
 
 
 class CannotStart(Exception):
@@ -52,10 +55,23 @@ class Program(Process):
                 os._exit(1)
 
         # The kernel means the thread by “parent”: this one lives as long as its child.
-        self._child = Popen("exec " + self.cmd, env=self.env, cwd=self.cwd, stdin=DEVNULL, preexec_fn=prepare)
+        try:
+            self._child = Popen("exec " + self.cmd, env=self.env, cwd=self.cwd, stdin=DEVNULL, preexec_fn=prepare)
+        except (OSError, subprocess.SubprocessError) as error:
+            self.not_started(events, error)
+            return
         self._send_message({"pid": self._child.pid}, type="start")
-        threading.Thread(target=self._pass_on_output, args=(self._child.stdout,), daemon=True).start()
+        try:
+            threading.Thread(target=self._pass_on_output, args=(self._child.stdout,), daemon=True).start()
+        except RuntimeError:  # no more threads: with nobody to read what it says, it would hang
+            self._child.terminate()
         self._send_message({"returncode": self._child.wait()}, type="stop")
+
+    def not_started(self, events: Any, error: Exception) -> None:
+        """Too many processes or no memory, say. To the supervisor it is one that ended: it is started again."""
+        self._events = events
+        self._send_message(f"cannot be started: {error}")
+        self._send_message({"returncode": os.EX_OSERR}, type="stop")
 
     def _pass_on_output(self, output: Any) -> None:
         for line in iter(output.readline, b""):
@@ -91,6 +107,7 @@ class Supervisor:
         self._printer = Printer(width=len("system"))
         self._colours = get_colours()
         self._stop_wanted: str | None = None
+        self._asked_at: float | None = None  # to stop, for the first time
         self._stopping = False
 
     def add(self, name: str, cmd: str, env: dict[str, str], *, last: bool = False) -> None:
@@ -103,7 +120,11 @@ class Supervisor:
             signal.signal(signum, self._on_signal)
 
     def _on_signal(self, signum: int, _: object) -> None:
-        if self._stopping:  # asked twice: at once, then
+        now = time.monotonic()
+        if self._asked_at is None:
+            self._asked_at = now
+        # Ctrl-C in a terminal often comes twice: to everybody, and passed on by make. That is one request.
+        if self._stopping and now - self._asked_at >= SECOND_THOUGHT:  # asked twice: at once, then
             for member in self.members.values():
                 processes.send(member.left(), signal.SIGKILL)
         self._stop_wanted = signal.Signals(signum).name
@@ -116,7 +137,10 @@ class Supervisor:
     def _start(self, member: Member) -> None:
         member.start_at, member.started_at = None, time.monotonic()
         program = Program(member.cmd, name=member.name, colour=member.colour, env=member.env, cwd=self.cwd)
-        threading.Thread(target=program.run, args=(self.events,), daemon=True).start()
+        try:
+            threading.Thread(target=program.run, args=(self.events,), daemon=True).start()
+        except RuntimeError as error:
+            program.not_started(self.events, error)
 
     def run_until(self, condition: Callable[[], bool], needed: Collection[str] = (), seconds: float = 1e9) -> None:
         """Keeps everything running until `condition` holds.
@@ -152,7 +176,7 @@ class Supervisor:
 
     def _handle(self, event: Message) -> None:
         if event.type == "line":
-            self._printer.write(event)
+            self._print(event)
             return
         member = self.members[event.name]
         if event.type == "start":
@@ -176,6 +200,8 @@ class Supervisor:
 
     def stop(self) -> None:
         """Stops everything, within `grace` + GRACE_OF_LAST seconds whatever the processes do."""
+        if self._asked_at is None:
+            self._asked_at = time.monotonic()
         self._stopping = True
         everyone = list(self.members.values())
         self._stop([m for m in everyone if not m.last], self.grace)
@@ -195,4 +221,15 @@ class Supervisor:
 
     def say(self, text: str) -> None:
         now = datetime.now().astimezone()
-        self._printer.write(Message(type="line", data=text, time=now, name="system", colour=None))
+        self._print(Message(type="line", data=text, time=now, name="system", colour=None))
+
+    def _print(self, line: Message) -> None:
+        """All that is printed goes through here: nobody may listen any more, or the disk be full; what runs goes on."""
+        with contextlib.suppress(OSError, ValueError):
+            self._printer.write(line)
+
+    def show(self, text: str) -> None:
+        """Prints it as it stands."""
+        with contextlib.suppress(OSError, ValueError):
+            self._printer.output.write(f"{text}\n")
+            self._printer.output.flush()

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import subprocess
 import sys
 import textwrap
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from honcho.process import Popen
 
 from mailservice.runtime import processes
 from mailservice.runtime.supervisor import CannotStart, Supervisor
@@ -29,7 +33,7 @@ supervisor.start(list(supervisor.members))
 try:
     supervisor.run_until(lambda: False)
 except Stopped as reason:
-    print("stopped by", reason, flush=True)
+    supervisor.say("stopped by " + str(reason))
 finally:
     supervisor.stop()
 """
@@ -131,6 +135,71 @@ def test_the_last_ones_are_stopped_when_all_others_are_gone(
     supervisor.terminate()
     supervisor.communicate(timeout=10)
     assert (tmp_path / "order").read_text().split() == ["first", "last"]
+
+
+def test_the_order_holds_when_nobody_reads_its_lines(
+    supervise: Callable[..., subprocess.Popen[str]], tmp_path: Path
+) -> None:
+    last = "trap 'echo last >> order; exit' TERM; echo $$ > pid; while :; do sleep 0.05; done"
+    slow = "trap 'echo bye; sleep 0.3; echo first >> order; exit' TERM; touch ready; while :; do sleep 0.05; done"
+    (tmp_path / "last").write_text(last)
+    (tmp_path / "slow").write_text(slow)
+    supervisor = supervise("sh last", "sh slow")
+    pid_in(tmp_path / "pid")
+    wait_until(lambda: (tmp_path / "ready").exists())
+    assert supervisor.stdout is not None
+    supervisor.stdout.close()
+    supervisor.terminate()
+    supervisor.wait(10)
+    wait_until(lambda: (tmp_path / "order").exists() and (tmp_path / "order").read_text().count("\n") == 2)
+    assert (tmp_path / "order").read_text().split() == ["first", "last"]
+
+
+def test_a_request_to_stop_that_comes_twice_at_once_is_one(
+    supervise: Callable[..., subprocess.Popen[str]], tmp_path: Path
+) -> None:
+    slow = "trap 'touch asked; sleep 0.3; echo done > end; exit' TERM; touch ready; while :; do sleep 0.05; done"
+    (tmp_path / "slow").write_text(slow)
+    supervisor = supervise("sh slow")
+    wait_until(lambda: (tmp_path / "ready").exists())
+    supervisor.terminate()
+    wait_until(lambda: (tmp_path / "asked").exists())
+    supervisor.terminate()
+    supervisor.communicate(timeout=10)
+    assert (tmp_path / "end").read_text() == "done\n"
+
+
+def test_a_second_request_after_a_second_does_not_wait(tmp_path: Path) -> None:
+    supervisor = Supervisor(cwd=str(tmp_path), grace=20)
+    supervisor.add("stubborn", "sh -c 'trap \"\" TERM; touch ready; while :; do sleep 0.05; done'", dict(os.environ))
+    supervisor.start(["stubborn"])
+    supervisor.run_until(lambda: (tmp_path / "ready").exists(), seconds=10)
+    again = threading.Timer(1.3, supervisor._on_signal, (signal.SIGTERM, None))
+    supervisor._on_signal(signal.SIGTERM, None)
+    again.start()
+    began = time.monotonic()
+    supervisor.stop()
+    assert 1 < time.monotonic() - began < 10
+
+
+def test_what_cannot_be_started_is_tried_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails_once(*args: Any, **options: Any) -> Popen:
+        tries.append(args)
+        if len(tries) == 1:
+            raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+        return Popen(*args, **options)
+
+    tries: list[object] = []
+    said: list[str] = []
+    monkeypatch.setattr("mailservice.runtime.supervisor.Popen", fails_once)
+    supervisor = Supervisor(cwd=str(tmp_path))
+    monkeypatch.setattr(supervisor._printer, "write", lambda line: said.append(str(line.data)))
+    supervisor.add("late", "sh -c 'touch here; exec sleep 60'", dict(os.environ))
+    supervisor.start(["late"])
+    supervisor.run_until(lambda: (tmp_path / "here").exists(), seconds=5)
+    supervisor.stop()
+    assert said[0].startswith(f"cannot be started: [Errno {errno.EAGAIN}]")
+    assert "late ended" in said[1]
 
 
 def test_a_killed_supervisor_takes_its_programs_along(
