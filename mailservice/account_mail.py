@@ -10,6 +10,7 @@ import smtplib
 import socket
 import ssl
 import threading
+from base64 import b64encode
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
@@ -222,7 +223,28 @@ def _open(host: smtplib.SMTP, server: MailServer, context: ssl.SSLContext) -> No
     if server.security == "starttls":
         host.starttls(context=context)
     if server.username:
-        host.login(server.username, server.password)
+        _log_in(host, server)
+
+
+def _log_in(host: smtplib.SMTP, server: MailServer) -> None:
+    """AUTH PLAIN, else LOGIN, as mailings do it: smtplib's own login() takes ASCII only."""
+    host.ehlo_or_helo_if_needed()
+    name, password = server.username.encode(), server.password.encode()
+    offered = host.esmtp_features.get("auth", "").upper().split()
+    if "PLAIN" in offered:
+        token = b64encode(b"\0" + name + b"\0" + password).decode()
+        code, reply = host.docmd("AUTH", f"PLAIN {token}")
+        words = [token]  # for a server that wants it on a line of its own
+    elif "LOGIN" in offered:
+        code, reply = host.docmd("AUTH", "LOGIN")
+        words = [b64encode(name).decode(), b64encode(password).decode()]
+    else:
+        raise smtplib.SMTPNotSupportedError("The server offers neither AUTH PLAIN nor AUTH LOGIN.")
+    for word in words:
+        if code == 334:
+            code, reply = host.docmd(word)
+    if code != 235:
+        raise smtplib.SMTPAuthenticationError(code, reply)
 
 
 def _expect(answer: tuple[int, bytes]) -> str:

@@ -175,6 +175,28 @@ def test_a_wrong_password_of_ours_is_a_reason_to_try_again(app, user, mail_serve
     assert "mistyped" not in str(refused.value)
 
 
+@pytest.mark.parametrize("methods", ["PLAIN LOGIN", "LOGIN"])
+def test_a_password_need_not_be_ascii(app, user, mail_server, methods):
+    mail_server.auth, mail_server.auth_methods = {"магазин": "пароль"}, methods
+    set_up(app, mail_username="магазин", mail_password="пароль")
+    assert account_mail.deliver(AccountLetter.CONFIRM, user.id).startswith("250")
+
+
+def test_a_server_that_wants_the_password_on_a_line_of_its_own_gets_it_there(app, user, mail_server):
+    mail_server.auth = {"shop": "secret"}
+    mail_server.on_auth(("334 ",))
+    mail_server.on("unknown", "235 2.7.0 welcome")
+    set_up(app, mail_username="shop", mail_password="secret")
+    assert account_mail.deliver(AccountLetter.CONFIRM, user.id).startswith("250")
+
+
+def test_a_server_that_knows_no_names_takes_no_letter_for_one(app, user, mail_server):
+    set_up(app, mail_username="shop", mail_password="secret")
+    with pytest.raises(NotSent) as refused:
+        account_mail.deliver(AccountLetter.CONFIRM, user.id)
+    assert refused.value.temporary
+
+
 def test_with_several_servers_the_first_that_lets_us_in_takes_the_letter(app, user, mail_server):
     with MailServer() as down:
         down.on_connect("421 busy")
