@@ -11,7 +11,7 @@ import idna
 DATABASE = re.compile(
     r"sqlite://(?:[/?].*)?"
     r"|postgresql\+psycopg://"
-    r"(?:[^:/@]*(?::[^@]*)?@)?"  # who
+    r"(?:[^:/]*(?::[^@]*)?@)?"  # who; the name of some is like an address
     r"(?:\[[^\]/?@]+\]|[^]/:?@[]*)(?::\d{0,5})?"  # where
     r"(?:/[^?]*)?(?:\?.*)?"
 )

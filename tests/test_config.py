@@ -348,3 +348,8 @@ def test_no_password_of_several_shows_when_settings_are_printed() -> None:
     for text in (repr(settings), repr(settings.servers)):
         assert "ss%2C" not in text
         assert "p@ss" not in text
+
+
+def test_the_name_of_a_databases_user_may_look_like_an_address():
+    url = "postgresql://mail@shop:hunter2@db.example:5432/mail"
+    assert load(SAFE | {"DATABASE_URL": url}).database_url == url.replace("postgresql:", "postgresql+psycopg:")
