@@ -70,7 +70,7 @@ on_sqlite = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 
 
 @pytest.fixture(autouse=True)
-def patient(monkeypatch):
+def patient(app, monkeypatch):
     """Nobody counts the tries."""
     monkeypatch.setattr(limiter, "enabled", False)
 
