@@ -14,6 +14,7 @@ BIN := $(VENV)/bin
 run: runtime
 	@exec $(BIN)/flask up
 
+# Which process tests what, and in which order: tests/sharing_out.py.
 test: development
 	@$(BIN)/python -m pytest -n $(TESTERS) --dist loadscope $(ARGS)
 

@@ -21,6 +21,7 @@ from dotenv import dotenv_values
 
 from mailservice import mail_servers, urls
 from mailservice.mail_servers import PORTS, Limits, MailServer
+from mailservice.smtp.server import is_local_name
 
 ROOT = Path(__file__).resolve().parent
 LANGUAGES = ("ru", "en")
@@ -309,7 +310,7 @@ def _mail_problems(s: Settings) -> list[str]:
         lines.append("MAIL_SENDER: is required with a mail server, for example: Shop <news@shop.example>.")
     if s.mail_sender and not mail_servers.is_mailbox(s.mail_sender):
         lines.append(f"MAIL_SENDER: “{s.mail_sender}” is not one mailbox in ASCII; a name with a comma needs quotes.")
-    if not mail_servers.is_local_name(s.mail_local_name):
+    if not is_local_name(s.mail_local_name):
         lines.append("MAIL_LOCAL_NAME: must be a name in ASCII without spaces, for example mail.shop.example.")
     if s.mail_ca_file and not Path(s.mail_ca_file).is_file():
         lines.append(f"MAIL_CA_FILE: there is no file “{s.mail_ca_file}”.")

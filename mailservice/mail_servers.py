@@ -104,15 +104,12 @@ def is_mailbox(text: str) -> bool:
 def with_ascii_domain(mailbox: str) -> str:
     """The mailbox with its domain in ASCII (RFC 5890), as letters need it; as it stands where that cannot be."""
     domain = parseaddr(mailbox)[1].rpartition("@")[2]
+    if domain.isascii():
+        return mailbox
     try:
         return mailbox.replace(f"@{domain}", f"@{in_ascii(domain)}")
     except ValueError:
         return mailbox
-
-
-def is_local_name(text: str) -> bool:
-    """Whether it may stand in EHLO, as smtp's Server asks."""
-    return text.isascii() and text.isprintable() and " " not in text
 
 
 def _words(text: str) -> list[str]:

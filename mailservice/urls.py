@@ -38,7 +38,7 @@ def web_address(text: str) -> str:
 
 def in_ascii(host: str) -> str:
     """The name of a host as programs call it (RFC 5890); ValueError where it has none."""
-    return host if host.isascii() else idna.encode(host, uts46=True).decode("ascii")
+    return idna.encode(host, uts46=True).decode("ascii")
 
 
 def bracketed(host: str) -> str:

@@ -74,7 +74,7 @@ class Installation:
     app: Flask
     settings: Settings
     clean: Callable[[], None]
-    limiter: dict[str, Any]  # as this app has bound it: any app that is made after it binds it anew
+    limits: dict[str, Any]  # the limiter as this app has bound it: any app that is made after it binds it anew
 
 
 @pytest.fixture(scope="session")
@@ -162,7 +162,7 @@ def installation(
             installations[database] = _on_postgresql(make_settings(DATABASE_URL=url))
     made = installations[database]
     made.clean()
-    vars(limiter).update(made.limiter)
+    vars(limiter).update(made.limits)
     return made
 
 
@@ -222,7 +222,7 @@ def _on_sqlite(settings: Settings) -> Installation:
     """Clean is a copy of the migrated file: quicker than deleting, and ids begin anew."""
     from mailservice.database import db
 
-    app, limiter = _make_app(settings)
+    app, limits = _make_app(settings)
     path = settings.instance_path / "mailservice.db"
     template = path.with_suffix(".template")
     shutil.copyfile(path, template)
@@ -237,14 +237,14 @@ def _on_sqlite(settings: Settings) -> Installation:
         path.with_suffix(".fresh").replace(path)
         _clean_files(settings)
 
-    return Installation(app, settings, clean, limiter)
+    return Installation(app, settings, clean, limits)
 
 
 def _on_postgresql(settings: Settings) -> Installation:
     """Clean deletes the rows without asking triggers and foreign keys: TRUNCATE costs ten times as much."""
     from mailservice.database import db
 
-    app, limiter = _make_app(settings)
+    app, limits = _make_app(settings)
     tables = [t.name for t in db.metadata.sorted_tables]
     statements = ["SET LOCAL session_replication_role = replica", *(f'DELETE FROM "{t}"' for t in tables)]
 
@@ -253,7 +253,7 @@ def _on_postgresql(settings: Settings) -> Installation:
             connection.exec_driver_sql("; ".join(statements))
         _clean_files(settings)
 
-    return Installation(app, settings, clean, limiter)
+    return Installation(app, settings, clean, limits)
 
 
 def _clean_files(settings: Settings) -> None:

@@ -183,6 +183,7 @@ def test_an_address_that_cannot_be_read_is_named_and_no_secret_is_told(setting: 
         ("REDIS_URL", "unix:///run/redis/redis.sock?db=1"),
         ("DATABASE_URL", "postgresql+psycopg:///mail?host=/run/postgresql"),
         ("DATABASE_URL", "postgresql+psycopg://user:p#/?ss@[::1]:5432/mail?options=-c%20x@y"),
+        ("DATABASE_URL", "postgresql+psycopg://mail@shop:hunter2@db.example:5432/mail"),
         ("DATABASE_URL", "sqlite:////srv/m@il/mail.db"),
         ("DATABASE_URL", "sqlite://"),
     ],
@@ -348,8 +349,3 @@ def test_no_password_of_several_shows_when_settings_are_printed() -> None:
     for text in (repr(settings), repr(settings.servers)):
         assert "ss%2C" not in text
         assert "p@ss" not in text
-
-
-def test_the_name_of_a_databases_user_may_look_like_an_address():
-    url = "postgresql://mail@shop:hunter2@db.example:5432/mail"
-    assert load(SAFE | {"DATABASE_URL": url}).database_url == url.replace("postgresql:", "postgresql+psycopg:")

@@ -12,7 +12,7 @@ import html
 import re
 from functools import lru_cache
 
-import idna
+from mailservice.urls import in_ascii
 
 # Names and addresses that stand for themselves in a header and in a command: nothing in them can break out.
 _NAME = r"[A-Za-z0-9]{1,20}(?: [A-Za-z0-9]{1,20}){0,2}"
@@ -100,8 +100,8 @@ def envelope_address(email: str) -> str:
         return email
     local, _, domain = email.rpartition("@")
     try:
-        return f"{local}@{idna.encode(domain, uts46=True).decode('ascii')}"
-    except idna.IDNAError as error:
+        return f"{local}@{in_ascii(domain)}"
+    except ValueError as error:
         raise BadLetter(f"the domain of {email} cannot be written in ASCII") from error
 
 

@@ -44,7 +44,12 @@ class Server:
     def __post_init__(self) -> None:
         if not self.host or self.host.startswith("."):
             raise ValueError("host is a name or an address")
-        if not self.local_name.isascii() or not self.local_name.isprintable() or " " in self.local_name:
+        if not is_local_name(self.local_name):
             raise ValueError("local_name goes into EHLO: printable ASCII without spaces")
         if self.letters_per_connection is not None and self.letters_per_connection < 1:
             raise ValueError("letters_per_connection must be at least 1")
+
+
+def is_local_name(text: str) -> bool:
+    """Whether a client may greet with it (RFC 5321 4.1.1.1): printable ASCII without spaces."""
+    return text.isascii() and text.isprintable() and " " not in text

@@ -14,9 +14,10 @@ from config import ROOT
 
 # Each layer, and the layers of ours it may use. A layer stands below all that use it: arrows run up the page only.
 MAY_IMPORT = {
+    "smtp": "",
     "urls": "",
     "mail_servers": "urls",
-    "config": "mail_servers urls",
+    "config": "mail_servers smtp urls",
     "clock": "",
     "errors": "",
     "extensions": "",
@@ -24,8 +25,7 @@ MAY_IMPORT = {
     "database": "clock",
     "caching": "clock extensions",
     "models": "database clock",
-    "smtp": "",
-    "sending": "models database smtp clock errors mail_servers",
+    "sending": "models database smtp clock errors mail_servers urls",
     "services": "models sending smtp database clock errors config",
     "account_mail": "services sending smtp models database clock queues config mail_servers",
     "visits": "caching models database clock queues",

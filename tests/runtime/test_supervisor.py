@@ -155,17 +155,24 @@ def test_the_order_holds_when_nobody_reads_its_lines(
     assert (tmp_path / "order").read_text().split() == ["first", "last"]
 
 
-def test_a_request_to_stop_that_comes_twice_at_once_is_one(
-    supervise: Callable[..., subprocess.Popen[str]], tmp_path: Path
-) -> None:
+def test_a_request_to_stop_that_comes_twice_at_once_is_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mailservice.runtime.supervisor.SECOND_THOUGHT", 60.0)  # however slow this machine is
     slow = "trap 'touch asked; sleep 0.3; echo done > end; exit' TERM; touch ready; while :; do sleep 0.05; done"
     (tmp_path / "slow").write_text(slow)
-    supervisor = supervise("sh slow")
-    wait_until(lambda: (tmp_path / "ready").exists())
-    supervisor.terminate()
-    wait_until(lambda: (tmp_path / "asked").exists())
-    supervisor.terminate()
-    supervisor.communicate(timeout=10)
+    supervisor = Supervisor(cwd=str(tmp_path), grace=20)
+    supervisor.add("slow", "sh slow", dict(os.environ))
+    supervisor.start(["slow"])
+    supervisor.run_until(lambda: (tmp_path / "ready").exists(), seconds=10)
+
+    def ask_again() -> None:
+        wait_until(lambda: (tmp_path / "asked").exists())
+        supervisor._on_signal(signal.SIGTERM, None)
+
+    again = threading.Thread(target=ask_again)
+    supervisor._on_signal(signal.SIGTERM, None)
+    again.start()
+    supervisor.stop()
+    again.join()
     assert (tmp_path / "end").read_text() == "done\n"
 
 

@@ -59,7 +59,7 @@ def _go(mailing_id: int, act: Callable[[Mailing], object]) -> ResponseReturnValu
         with transaction():
             mailing = mailings.own(current_user, mailing_id, lock=True)
             stamp = _stamp(mailing)
-            act(mailing)
+            act(mailing)  # first: “started already” tells more than “something has changed”
             if request.form.get("stamp", stamp) != stamp:
                 then = str(request.endpoint)
                 raise Refused(_("Something has changed since you opened this page. Look at it once more."))
